@@ -1,0 +1,1 @@
+//! Key material, the ciphertext format, the encryption context as additional data.

@@ -1,0 +1,1 @@
+//! The IAM policy language: parse with spans, match a statement against a request.

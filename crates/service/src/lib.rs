@@ -1,0 +1,1 @@
+//! KMS, IAM and STS operations over an estate: input in, output and changes out.

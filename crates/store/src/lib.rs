@@ -1,0 +1,1 @@
+//! Where state and trail are kept: memory and SQLite.

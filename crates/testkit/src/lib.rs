@@ -1,0 +1,1 @@
+//! Test fixtures, the case runner and seeded environments.
