@@ -1,1 +1,37 @@
-//! The IAM policy language: parse with spans, match a statement against a request.
+//! The IAM policy language: what a policy document says, and whether a statement of it matches a request.
+//!
+//! This crate knows documents, patterns, condition operators and condition keys. It refuses to know accounts,
+//! keys, grants, how layers combine, clocks and files: those are decided above it.
+//!
+//! ```
+//! use keyward_policy::{Action, MapContext, Policy, PolicyKind, Truth};
+//!
+//! let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:De*",
+//!     "Resource":"arn:aws:kms:*:111122223333:key/*",
+//!     "Condition":{"StringEquals":{"kms:EncryptionContext:dept":["fin","hr"]}}}}"#;
+//! let policy = Policy::parse_strict(PolicyKind::Identity, text).map_err(|issue| issue.message)?;
+//! let statement = policy.statements().first().ok_or("one statement")?;
+//! let context = MapContext::new().with("kms:EncryptionContext:Dept", "hr");
+//! assert!(statement.matches_action(&Action::parse("kms:Decrypt")?));
+//! assert!(statement.matches_resource("arn:aws:kms:us-east-1:111122223333:key/1", &context));
+//! assert_eq!(statement.conditions_hold(&context), Truth::Yes);
+//! # Ok::<(), String>(())
+//! ```
+
+mod action;
+mod arn;
+mod condition;
+mod document;
+mod glob;
+mod json;
+mod key;
+mod principal;
+
+pub use action::{Action, ActionPattern, KMS_PERMISSIONS, KmsPermission};
+pub use arn::{AccountId, Arn, ParseArnError, Partition, Region};
+pub use condition::{Condition, Operator, SetOperator, Truth};
+pub use document::{Effect, Issue, Policy, PolicyKind, Statement, Version};
+pub use glob::Glob;
+pub use json::{JSON_DEPTH_MAX, Span};
+pub use key::{ConditionKey, Context, KeyName, MapContext, Values};
+pub use principal::{PrincipalElement, PrincipalEntry, PrincipalKind};

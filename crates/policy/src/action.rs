@@ -1,0 +1,332 @@
+//! Actions (`kms:Decrypt`) and the patterns that name them.
+
+use std::fmt;
+
+use crate::glob::Glob;
+
+/// Every permission of KMS in alphabetical order, [A401] [A402]: one per operation, save that ReEncrypt is two [A404],
+/// and the internal `SynchronizeMultiRegionKey`.
+pub const KMS_PERMISSIONS: [&str; 58] = [
+    "CancelKeyDeletion",
+    "ConnectCustomKeyStore",
+    "CreateAlias",
+    "CreateCustomKeyStore",
+    "CreateGrant",
+    "CreateKey",
+    "Decapsulate",
+    "Decrypt",
+    "DeleteAlias",
+    "DeleteCustomKeyStore",
+    "DeleteImportedKeyMaterial",
+    "DeriveSharedSecret",
+    "DescribeCustomKeyStores",
+    "DescribeKey",
+    "DisableKey",
+    "DisableKeyRotation",
+    "DisconnectCustomKeyStore",
+    "EnableKey",
+    "EnableKeyRotation",
+    "Encapsulate",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GenerateRandom",
+    "GetKeyLastUsage",
+    "GetKeyPolicy",
+    "GetKeyRotationStatus",
+    "GetParametersForImport",
+    "GetPublicKey",
+    "ImportKeyMaterial",
+    "ListAliases",
+    "ListGrants",
+    "ListKeyPolicies",
+    "ListKeyRotations",
+    "ListKeys",
+    "ListResourceTags",
+    "ListRetirableGrants",
+    "PutKeyPolicy",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "ReplicateKey",
+    "RetireGrant",
+    "RevokeGrant",
+    "RotateKeyOnDemand",
+    "ScheduleKeyDeletion",
+    "Sign",
+    "SynchronizeMultiRegionKey",
+    "TagResource",
+    "UntagResource",
+    "UpdateAlias",
+    "UpdateCustomKeyStore",
+    "UpdateKeyDescription",
+    "UpdatePrimaryRegion",
+    "Verify",
+    "VerifyMac",
+];
+
+/// One of [`KMS_PERMISSIONS`], as its place in that list.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KmsPermission(u8);
+
+impl KmsPermission {
+    /// Looks a permission up by its exact name, without `kms:`. Usable in constants; `None` if there is no such name.
+    pub const fn named(name: &str) -> Option<Self> {
+        let mut at = 0;
+        while at < KMS_PERMISSIONS.len() {
+            #[expect(
+                clippy::indexing_slicing,
+                reason = "`at` is below the length; iterators are not const"
+            )]
+            if const_eq(KMS_PERMISSIONS[at].as_bytes(), name.as_bytes()) {
+                #[expect(clippy::cast_possible_truncation, reason = "the list has 58 entries")]
+                return Some(Self(at as u8));
+            }
+            at += 1;
+        }
+        None
+    }
+
+    /// The name without `kms:`.
+    pub fn name(self) -> &'static str {
+        KMS_PERMISSIONS
+            .get(usize::from(self.0))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn bit(self) -> u64 {
+        1 << self.0
+    }
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "both indexes are below both lengths; slice comparison is not const"
+)]
+const fn const_eq(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+impl fmt::Debug for KmsPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kms:{}", self.name())
+    }
+}
+
+/// What a request must be allowed to do: `kms:Decrypt`, `sts:AssumeRole`.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Action {
+    /// A permission of KMS.
+    Kms(KmsPermission),
+    /// A permission of another service, as AWS spells it.
+    Other {
+        /// `iam`, `sts`, … in lower case.
+        service: Box<str>,
+        /// `CreateUser`.
+        name: Box<str>,
+    },
+}
+
+impl Action {
+    /// Reads `prefix:Name`.
+    ///
+    /// # Errors
+    /// Says what an action looks like when the text has no colon or names no permission of KMS.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (service, name) = text
+            .split_once(':')
+            .ok_or_else(|| format!("an action looks like `kms:Decrypt`, not `{text}`"))?;
+        if !service.eq_ignore_ascii_case("kms") {
+            return Ok(Self::Other {
+                service: service.to_ascii_lowercase().into(),
+                name: name.into(),
+            });
+        }
+        let known = KMS_PERMISSIONS
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(name));
+        known
+            .and_then(|known| KmsPermission::named(known))
+            .map(Self::Kms)
+            .ok_or_else(|| format!("KMS has no permission `{name}`"))
+    }
+
+    /// The KMS permission, if it is one.
+    pub fn kms(&self) -> Option<KmsPermission> {
+        match self {
+            Self::Kms(permission) => Some(*permission),
+            Self::Other { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kms(permission) => write!(f, "kms:{}", permission.name()),
+            Self::Other { service, name } => write!(f, "{service}:{name}"),
+        }
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One entry of `Action` or `NotAction`, compared without case [A131].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ActionPattern {
+    written: Box<str>,
+    shape: Shape,
+    /// The KMS permissions that it covers, a bit each.
+    kms: u64,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Shape {
+    /// `*`, and `*:*` which reads as `*`.
+    Everything,
+    /// `kms:De*`
+    Named { service: Box<str>, name: Glob },
+    /// No colon, or a wildcard in the prefix: names nothing.
+    Nothing,
+}
+
+impl ActionPattern {
+    /// Reads a pattern; one that AWS would refuse covers nothing and is not [`well_formed`](Self::well_formed).
+    pub fn new(written: &str) -> Self {
+        let shape = match written.split_once(':') {
+            None if written == "*" => Shape::Everything,
+            Some(("*", "*")) => Shape::Everything,
+            Some((service, name))
+                if !service.is_empty() && !name.is_empty() && !service.contains(['*', '?']) =>
+            {
+                Shape::Named {
+                    service: service.to_ascii_lowercase().into(),
+                    name: Glob::new(&name.to_ascii_lowercase(), false),
+                }
+            }
+            _ => Shape::Nothing,
+        };
+        let kms = match &shape {
+            Shape::Everything => u64::MAX,
+            Shape::Named { service, name } if &**service == "kms" => KMS_PERMISSIONS
+                .iter()
+                .zip(0u8..)
+                .filter(|(permission, _)| name.matches_plain(&permission.to_ascii_lowercase()))
+                .fold(0, |bits, (_, at)| bits | KmsPermission(at).bit()),
+            Shape::Named { .. } | Shape::Nothing => 0,
+        };
+        Self {
+            written: written.into(),
+            shape,
+            kms,
+        }
+    }
+
+    /// As the policy writes it.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether the text is an action pattern at all.
+    pub fn well_formed(&self) -> bool {
+        self.shape != Shape::Nothing
+    }
+
+    /// The service prefix, if one is named.
+    pub fn service(&self) -> Option<&str> {
+        match &self.shape {
+            Shape::Named { service, .. } => Some(service),
+            Shape::Everything | Shape::Nothing => None,
+        }
+    }
+
+    /// Whether it covers `action`.
+    pub fn matches(&self, action: &Action) -> bool {
+        match (action, &self.shape) {
+            (Action::Kms(permission), _) => self.kms & permission.bit() != 0,
+            (Action::Other { .. }, Shape::Everything) => true,
+            (
+                Action::Other { service, name },
+                Shape::Named {
+                    service: wanted,
+                    name: pattern,
+                },
+            ) => service == wanted && pattern.matches_plain(&name.to_ascii_lowercase()),
+            (Action::Other { .. }, Shape::Nothing) => false,
+        }
+    }
+
+    /// The KMS permissions that it covers.
+    pub fn kms_permissions(&self) -> impl Iterator<Item = KmsPermission> {
+        (0u8..)
+            .take(KMS_PERMISSIONS.len())
+            .map(KmsPermission)
+            .filter(|permission| self.kms & permission.bit() != 0)
+    }
+
+    pub(crate) fn kms_bits(&self) -> u64 {
+        self.kms
+    }
+}
+
+/// Whether `bits`, made by or-ing [`ActionPattern::kms_bits`], hold the permission.
+pub(crate) fn bits_hold(bits: u64, permission: KmsPermission) -> bool {
+    bits & permission.bit() != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, action: &str, expected: bool) {
+        assert_eq!(
+            ActionPattern::new(pattern).matches(&Action::parse(action).unwrap()),
+            expected,
+            "{pattern} on {action}"
+        );
+    }
+
+    #[test]
+    fn patterns_ignore_case_and_know_two_wildcards() {
+        check("kms:decrypt", "kms:Decrypt", true); // [A131]
+        check("KMS:De*", "kms:DescribeKey", true);
+        check("kms:?ncrypt", "kms:Encrypt", true);
+        check("*", "kms:Encrypt", true);
+        check("*:*", "iam:CreateUser", true);
+        check("k*:Encrypt", "kms:Encrypt", false);
+        check("kms:ReEncrypt", "kms:ReEncryptFrom", false); // [A133] [A404]
+        check("kms:ReEncrypt*", "kms:ReEncryptTo", true);
+        check("kms:Delete*", "kms:ScheduleKeyDeletion", false); // [A413]
+        check("kms:Create*", "kms:CreateGrant", true);
+        check("iam:create*", "iam:CreateUser", true);
+        check("iam:*", "kms:Encrypt", false);
+    }
+
+    #[test]
+    fn the_permission_table_is_sorted_and_fits_a_word() {
+        assert!(KMS_PERMISSIONS.is_sorted());
+        assert!(KMS_PERMISSIONS.len() <= 64);
+        assert_eq!(
+            KmsPermission::named("Verify").map(KmsPermission::name),
+            Some("Verify")
+        );
+        assert_eq!(KmsPermission::named("ReEncrypt"), None); // [A404]
+    }
+}
