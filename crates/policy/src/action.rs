@@ -76,10 +76,7 @@ impl KmsPermission {
     pub const fn named(name: &str) -> Option<Self> {
         let mut at = 0;
         while at < KMS_PERMISSIONS.len() {
-            #[expect(
-                clippy::indexing_slicing,
-                reason = "`at` is below the length; iterators are not const"
-            )]
+            #[expect(clippy::indexing_slicing, reason = "`at` is below the length; iterators are not const")]
             if const_eq(KMS_PERMISSIONS[at].as_bytes(), name.as_bytes()) {
                 #[expect(clippy::cast_possible_truncation, reason = "the list has 58 entries")]
                 return Some(Self(at as u8));
@@ -91,10 +88,7 @@ impl KmsPermission {
 
     /// The name without `kms:`.
     pub fn name(self) -> &'static str {
-        KMS_PERMISSIONS
-            .get(usize::from(self.0))
-            .copied()
-            .unwrap_or_default()
+        KMS_PERMISSIONS.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
     fn bit(self) -> u64 {
@@ -102,10 +96,7 @@ impl KmsPermission {
     }
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "both indexes are below both lengths; slice comparison is not const"
-)]
+#[expect(clippy::indexing_slicing, reason = "both indexes are below both lengths; slice comparison is not const")]
 const fn const_eq(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -146,22 +137,12 @@ impl Action {
     /// # Errors
     /// Says what an action looks like when the text has no colon or names no permission of KMS.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (service, name) = text
-            .split_once(':')
-            .ok_or_else(|| format!("an action looks like `kms:Decrypt`, not `{text}`"))?;
+        let (service, name) = text.split_once(':').ok_or_else(|| format!("an action looks like `kms:Decrypt`, not `{text}`"))?;
         if !service.eq_ignore_ascii_case("kms") {
-            return Ok(Self::Other {
-                service: service.to_ascii_lowercase().into(),
-                name: name.into(),
-            });
+            return Ok(Self::Other { service: service.to_ascii_lowercase().into(), name: name.into() });
         }
-        let known = KMS_PERMISSIONS
-            .iter()
-            .find(|known| known.eq_ignore_ascii_case(name));
-        known
-            .and_then(|known| KmsPermission::named(known))
-            .map(Self::Kms)
-            .ok_or_else(|| format!("KMS has no permission `{name}`"))
+        let known = KMS_PERMISSIONS.iter().find(|known| known.eq_ignore_ascii_case(name));
+        known.and_then(|known| KmsPermission::named(known)).map(Self::Kms).ok_or_else(|| format!("KMS has no permission `{name}`"))
     }
 
     /// The KMS permission, if it is one.
@@ -213,13 +194,8 @@ impl ActionPattern {
         let shape = match written.split_once(':') {
             None if written == "*" => Shape::Everything,
             Some(("*", "*")) => Shape::Everything,
-            Some((service, name))
-                if !service.is_empty() && !name.is_empty() && !service.contains(['*', '?']) =>
-            {
-                Shape::Named {
-                    service: service.to_ascii_lowercase().into(),
-                    name: Glob::new(&name.to_ascii_lowercase(), false),
-                }
+            Some((service, name)) if !service.is_empty() && !name.is_empty() && !service.contains(['*', '?']) => {
+                Shape::Named { service: service.to_ascii_lowercase().into(), name: Glob::new(&name.to_ascii_lowercase(), false) }
             }
             _ => Shape::Nothing,
         };
@@ -232,11 +208,7 @@ impl ActionPattern {
                 .fold(0, |bits, (_, at)| bits | KmsPermission(at).bit()),
             Shape::Named { .. } | Shape::Nothing => 0,
         };
-        Self {
-            written: written.into(),
-            shape,
-            kms,
-        }
+        Self { written: written.into(), shape, kms }
     }
 
     /// As the policy writes it.
@@ -262,23 +234,16 @@ impl ActionPattern {
         match (action, &self.shape) {
             (Action::Kms(permission), _) => self.kms & permission.bit() != 0,
             (Action::Other { .. }, Shape::Everything) => true,
-            (
-                Action::Other { service, name },
-                Shape::Named {
-                    service: wanted,
-                    name: pattern,
-                },
-            ) => service == wanted && pattern.matches_plain(&name.to_ascii_lowercase()),
+            (Action::Other { service, name }, Shape::Named { service: wanted, name: pattern }) => {
+                service == wanted && pattern.matches_plain(&name.to_ascii_lowercase())
+            }
             (Action::Other { .. }, Shape::Nothing) => false,
         }
     }
 
     /// The KMS permissions that it covers.
     pub fn kms_permissions(&self) -> impl Iterator<Item = KmsPermission> {
-        (0u8..)
-            .take(KMS_PERMISSIONS.len())
-            .map(KmsPermission)
-            .filter(|permission| self.kms & permission.bit() != 0)
+        (0u8..).take(KMS_PERMISSIONS.len()).map(KmsPermission).filter(|permission| self.kms & permission.bit() != 0)
     }
 
     pub(crate) fn kms_bits(&self) -> u64 {
@@ -296,11 +261,7 @@ mod tests {
     use super::*;
 
     fn check(pattern: &str, action: &str, expected: bool) {
-        assert_eq!(
-            ActionPattern::new(pattern).matches(&Action::parse(action).unwrap()),
-            expected,
-            "{pattern} on {action}"
-        );
+        assert_eq!(ActionPattern::new(pattern).matches(&Action::parse(action).unwrap()), expected, "{pattern} on {action}");
     }
 
     #[test]
@@ -323,10 +284,7 @@ mod tests {
     fn the_permission_table_is_sorted_and_fits_a_word() {
         assert!(KMS_PERMISSIONS.is_sorted());
         assert!(KMS_PERMISSIONS.len() <= 64);
-        assert_eq!(
-            KmsPermission::named("Verify").map(KmsPermission::name),
-            Some("Verify")
-        );
+        assert_eq!(KmsPermission::named("Verify").map(KmsPermission::name), Some("Verify"));
         assert_eq!(KmsPermission::named("ReEncrypt"), None); // [A404]
     }
 }

@@ -103,17 +103,11 @@ impl FromStr for Region {
                 matches!(words.len(), 2 | 3)
                     && !number.is_empty()
                     && number.bytes().all(|b| b.is_ascii_digit())
-                    && words.iter().all(|word| {
-                        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase())
-                    })
+                    && words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
             }
             None => false,
         };
-        if well_formed && text.len() <= 32 {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseArnError::Region(text.into()))
-        }
+        if well_formed && text.len() <= 32 { Ok(Self(text.into())) } else { Err(ParseArnError::Region(text.into())) }
     }
 }
 
@@ -168,20 +162,12 @@ impl FromStr for Arn {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut segments = text.splitn(6, ':');
         let well_formed = segments.next() == Some("arn")
-            && segments
-                .next()
-                .is_some_and(|partition| partition.starts_with("aws"))
+            && segments.next().is_some_and(|partition| partition.starts_with("aws"))
             && segments.next().is_some_and(|service| !service.is_empty())
             && segments.next().is_some()
-            && segments.next().is_some_and(|account| {
-                account.is_empty() || account.parse::<AccountId>().is_ok() || account == "aws"
-            })
+            && segments.next().is_some_and(|account| account.is_empty() || account.parse::<AccountId>().is_ok() || account == "aws")
             && segments.next().is_some_and(|resource| !resource.is_empty());
-        if well_formed {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseArnError::Arn(text.into()))
-        }
+        if well_formed { Ok(Self(text.into())) } else { Err(ParseArnError::Arn(text.into())) }
     }
 }
 
@@ -195,9 +181,7 @@ pub enum ParseArnError {
     #[error("a Region looks like `us-east-1`, not `{0}`")]
     Region(Box<str>),
     /// Not six segments that begin with `arn:aws`.
-    #[error(
-        "an ARN has six segments, `arn:aws:service:region:account:resource`; this has not: `{0}`"
-    )]
+    #[error("an ARN has six segments, `arn:aws:service:region:account:resource`; this has not: `{0}`")]
     Arn(Box<str>),
 }
 
@@ -223,9 +207,7 @@ macro_rules! text_noun {
 
         impl<'de> Deserialize<'de> for $noun {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?
-                    .parse()
-                    .map_err(serde::de::Error::custom)
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -242,13 +224,7 @@ mod tests {
     #[test]
     fn an_account_id_is_twelve_digits() {
         assert!("011122223333".parse::<AccountId>().is_ok());
-        for wrong in [
-            "",
-            "1234",
-            "1111222233334",
-            "11112222333a",
-            "１１１１２２２２３３３３",
-        ] {
+        for wrong in ["", "1234", "1111222233334", "11112222333a", "１１１１２２２２３３３３"] {
             assert!(wrong.parse::<AccountId>().is_err(), "{wrong}");
         }
     }
@@ -259,14 +235,7 @@ mod tests {
         assert_eq!(partition("ap-south-1"), Ok(Partition::Aws));
         assert_eq!(partition("cn-north-1"), Ok(Partition::AwsCn));
         assert_eq!(partition("us-gov-west-1"), Ok(Partition::AwsUsGov));
-        for wrong in [
-            "",
-            "useast1",
-            "us-east",
-            "US-EAST-1",
-            "us-east-1-2",
-            "us--1",
-        ] {
+        for wrong in ["", "useast1", "us-east", "US-EAST-1", "us-east-1-2", "us--1"] {
             assert!(partition(wrong).is_err(), "{wrong}");
         }
     }
@@ -276,9 +245,6 @@ mod tests {
         let arn: Arn = "arn:aws:iam::111122223333:role/a:b/c".parse().unwrap();
         assert_eq!(arn.resource(), "role/a:b/c");
         assert_eq!(arn.resource_after("role"), Some("a:b/c"));
-        assert_eq!(
-            arn.account().map(|a| a.to_string()).as_deref(),
-            Some("111122223333")
-        );
+        assert_eq!(arn.account().map(|a| a.to_string()).as_deref(), Some("111122223333"));
     }
 }

@@ -100,12 +100,7 @@ impl Operator {
         if comparison == Comparison::Null && (if_exists || set.is_some()) {
             return None;
         }
-        Some(Self {
-            comparison,
-            negated,
-            if_exists,
-            set,
-        })
+        Some(Self { comparison, negated, if_exists, set })
     }
 
     /// The set prefix, if it has one.
@@ -132,11 +127,7 @@ impl Operator {
     fn takes_variables(self) -> bool {
         matches!(
             self.comparison,
-            Comparison::StringEquals
-                | Comparison::StringEqualsIgnoreCase
-                | Comparison::StringLike
-                | Comparison::Arn
-                | Comparison::Bool
+            Comparison::StringEquals | Comparison::StringEqualsIgnoreCase | Comparison::StringLike | Comparison::Arn | Comparison::Bool
         )
     }
 }
@@ -204,29 +195,10 @@ enum Form {
 }
 
 impl Condition {
-    pub(crate) fn new(
-        operator: Operator,
-        operator_text: &str,
-        key: &str,
-        values: &[Cow<'_, str>],
-        variables: bool,
-        span: Span,
-    ) -> Self {
+    pub(crate) fn new(operator: Operator, operator_text: &str, key: &str, values: &[Cow<'_, str>], variables: bool, span: Span) -> Self {
         let variables = variables && operator.takes_variables();
-        let values = values
-            .iter()
-            .map(|text| Wanted {
-                text: (&**text).into(),
-                form: form(operator.comparison, text, variables),
-            })
-            .collect();
-        Self {
-            operator,
-            operator_text: operator_text.into(),
-            key: ConditionKey::new(key),
-            values,
-            span,
-        }
+        let values = values.iter().map(|text| Wanted { text: (&**text).into(), form: form(operator.comparison, text, variables) }).collect();
+        Self { operator, operator_text: operator_text.into(), key: ConditionKey::new(key), values, span }
     }
 
     /// The operator.
@@ -260,37 +232,23 @@ impl Condition {
         if self.operator.is_null() {
             // [A163]
             let absent = values == Values::Absent;
-            return Truth::from_bool(
-                self.values
-                    .iter()
-                    .any(|wanted| matches!(wanted.form, Form::Bool(null) if null == absent)),
-            );
+            return Truth::from_bool(self.values.iter().any(|wanted| matches!(wanted.form, Form::Bool(null) if null == absent)));
         }
         match (self.operator.set, &values) {
             // [A168] Two names that differ by case: nobody can say which one counts.
             (_, Values::Clash(_)) => Truth::Unsure,
             // [A160] [A161]
-            (None, Values::Absent) => {
-                Truth::from_bool(self.operator.if_exists || self.operator.negated)
-            }
+            (None, Values::Absent) => Truth::from_bool(self.operator.if_exists || self.operator.negated),
             (None, Values::One(value)) => Truth::from_bool(self.test(value, context)),
             // [A164] A plain operator never matches a multivalued key; without values it is a missing key.
-            (None, Values::Many(values)) if values.is_empty() => {
-                Truth::from_bool(self.operator.if_exists || self.operator.negated)
-            }
+            (None, Values::Many(values)) if values.is_empty() => Truth::from_bool(self.operator.if_exists || self.operator.negated),
             (None, Values::Many(_)) => Truth::No,
             // [A165]
-            (Some(SetOperator::All), values) => {
-                Truth::from_bool(values.iter().all(|value| self.test(value, context)))
-            }
+            (Some(SetOperator::All), values) => Truth::from_bool(values.iter().all(|value| self.test(value, context))),
             (Some(SetOperator::Any), values) => {
                 // [A166] IfExists changes the missing case only.
                 let missing = values.iter().next().is_none();
-                Truth::from_bool(if missing {
-                    self.operator.if_exists
-                } else {
-                    values.iter().any(|value| self.test(value, context))
-                })
+                Truth::from_bool(if missing { self.operator.if_exists } else { values.iter().any(|value| self.test(value, context)) })
             }
         }
     }
@@ -298,53 +256,29 @@ impl Condition {
     /// One request value against the list: OR, for negated operators NOR [A150].
     fn test(&self, value: &str, context: &dyn Context) -> bool {
         let mut readable = true;
-        let listed = self
-            .values
-            .iter()
-            .any(|wanted| match self.compare(value, wanted, context) {
-                Some(equal) => equal,
-                None => {
-                    readable = false;
-                    false
-                }
-            });
-        if self.operator.negated {
-            !listed && readable
-        } else {
-            listed
-        }
+        let listed = self.values.iter().any(|wanted| match self.compare(value, wanted, context) {
+            Some(equal) => equal,
+            None => {
+                readable = false;
+                false
+            }
+        });
+        if self.operator.negated { !listed && readable } else { listed }
     }
 
     /// `None`: a number or date that is none, so the test is false whichever way it is asked [A157].
     fn compare(&self, value: &str, wanted: &Wanted, context: &dyn Context) -> Option<bool> {
         match (self.operator.comparison, &wanted.form) {
-            (Comparison::StringEquals | Comparison::StringLike, Form::Text(glob)) => {
-                Some(glob.matches(value, context))
-            }
-            (Comparison::StringEqualsIgnoreCase, Form::Text(glob)) => {
-                Some(glob.matches_ignoring_case(value, context))
-            }
+            (Comparison::StringEquals | Comparison::StringLike, Form::Text(glob)) => Some(glob.matches(value, context)),
+            (Comparison::StringEqualsIgnoreCase, Form::Text(glob)) => Some(glob.matches_ignoring_case(value, context)),
             (Comparison::Arn, Form::Arn(pattern)) => Some(pattern.matches(value, context)),
             (Comparison::Arn, _) => Some(false), // [A156] no ARN: never matches
-            (Comparison::Numeric(order), Form::Number(number)) => {
-                parse_number(value).map(|value| order.holds(value, *number))
-            }
-            (Comparison::Date(order), Form::Date(date)) => {
-                parse_date(value).map(|value| order.holds(value, *date))
-            }
+            (Comparison::Numeric(order), Form::Number(number)) => parse_number(value).map(|value| order.holds(value, *number)),
+            (Comparison::Date(order), Form::Date(date)) => parse_date(value).map(|value| order.holds(value, *date)),
             (Comparison::Bool, Form::Bool(wanted)) => Some(parse_bool(value) == Some(*wanted)),
-            (Comparison::Bool, Form::Text(glob)) => {
-                Some(glob.matches_ignoring_case(value, context))
-            }
-            (Comparison::Binary, Form::Bytes(bytes)) => Some(
-                BASE64
-                    .decode(value.as_bytes())
-                    .is_ok_and(|value| value == *bytes),
-            ),
-            (Comparison::IpAddress, Form::Network(network)) => value
-                .parse::<IpAddr>()
-                .ok()
-                .map(|address| network.contains(&address)),
+            (Comparison::Bool, Form::Text(glob)) => Some(glob.matches_ignoring_case(value, context)),
+            (Comparison::Binary, Form::Bytes(bytes)) => Some(BASE64.decode(value.as_bytes()).is_ok_and(|value| value == *bytes)),
+            (Comparison::IpAddress, Form::Network(network)) => value.parse::<IpAddr>().ok().map(|address| network.contains(&address)),
             _ => None,
         }
     }
@@ -353,9 +287,7 @@ impl Condition {
 fn form(comparison: Comparison, text: &str, variables: bool) -> Form {
     let readable = |form: Option<Form>| form.unwrap_or(Form::Unreadable);
     match comparison {
-        Comparison::StringEquals | Comparison::StringEqualsIgnoreCase => {
-            Form::Text(Glob::exact(text, variables))
-        }
+        Comparison::StringEquals | Comparison::StringEqualsIgnoreCase => Form::Text(Glob::exact(text, variables)),
         Comparison::StringLike => Form::Text(Glob::new(text, variables)),
         Comparison::Arn => readable(ArnPattern::new(text, variables, Padding::None).map(Form::Arn)),
         Comparison::Numeric(_) => readable(parse_number(text).map(Form::Number)),
@@ -378,19 +310,13 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 /// [A157] Integers and decimals; not `inf`, not `nan`, which `f64` would read.
 fn parse_number(text: &str) -> Option<f64> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
-        .then(|| text.parse().ok())
-        .flatten()
+    text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)).then(|| text.parse().ok()).flatten()
 }
 
 /// [A158] ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
 fn parse_date(text: &str) -> Option<Timestamp> {
     if let Some(seconds) = parse_number(text).filter(|_| text.len() > 4 && !text.contains('-')) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "out of range saturates, and jiff refuses it"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
         return Timestamp::from_millisecond((seconds * 1000.0) as i64).ok();
     }
     let midnight = |date: String| format!("{date}T00:00:00Z").parse().ok();
@@ -404,9 +330,7 @@ fn parse_date(text: &str) -> Option<Timestamp> {
 
 /// [A159] CIDR of v4 or v6; without a prefix one host.
 fn parse_network(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// Whether a pattern with fewer than six segments is filled up.
@@ -433,15 +357,7 @@ impl ArnPattern {
                 && only.starts_with("${")
             {
                 // A value that is a variable as a whole stands for all six segments.
-                return Some(Self {
-                    segments: std::array::from_fn(|at| {
-                        if at == 5 {
-                            Glob::exact(only, true)
-                        } else {
-                            Glob::new("", false)
-                        }
-                    }),
-                });
+                return Some(Self { segments: std::array::from_fn(|at| if at == 5 { Glob::exact(only, true) } else { Glob::new("", false) }) });
             }
             if padding == Padding::None || !text.contains(['*', '?']) {
                 return None;
@@ -452,33 +368,17 @@ impl ArnPattern {
             // [A140] Variables in a Resource stand in the sixth segment only; in conditions anywhere.
             Glob::new(segment, variables && (at == 5 || padding == Padding::None))
         });
-        let segments = [
-            globs.next()?,
-            globs.next()?,
-            globs.next()?,
-            globs.next()?,
-            globs.next()?,
-            globs.next()?,
-        ];
+        let segments = [globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?];
         Some(Self { segments })
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &dyn Context) -> bool {
         let [.., last] = &self.segments;
-        if self
-            .segments
-            .iter()
-            .take(5)
-            .all(|glob| glob.literal() == Some(""))
-        {
+        if self.segments.iter().take(5).all(|glob| glob.literal() == Some("")) {
             return last.matches(arn, context);
         }
         let mut values = arn.splitn(6, ':');
-        self.segments.iter().all(|glob| {
-            values
-                .next()
-                .is_some_and(|value| glob.matches(value, context))
-        })
+        self.segments.iter().all(|glob| values.next().is_some_and(|value| glob.matches(value, context)))
     }
 
     /// Whether each variable has a value.
@@ -513,26 +413,13 @@ mod tests {
 
     fn holds(operator: &str, values: &[&str], context: &MapContext) -> Truth {
         let values: Vec<Cow<'_, str>> = values.iter().map(|value| Cow::Borrowed(*value)).collect();
-        Condition::new(
-            Operator::parse(operator).unwrap(),
-            operator,
-            "k",
-            &values,
-            true,
-            Span::default(),
-        )
-        .holds(context)
+        Condition::new(Operator::parse(operator).unwrap(), operator, "k", &values, true, Span::default()).holds(context)
     }
 
     /// `value` absent: the key is missing.
     fn check(operator: &str, wanted: &[&str], value: Option<&str>, expected: bool) {
-        let context =
-            value.map_or_else(MapContext::new, |value| MapContext::new().with("k", value));
-        assert_eq!(
-            holds(operator, wanted, &context),
-            Truth::from_bool(expected),
-            "{operator} {wanted:?} on {value:?}"
-        );
+        let context = value.map_or_else(MapContext::new, |value| MapContext::new().with("k", value));
+        assert_eq!(holds(operator, wanted, &context), Truth::from_bool(expected), "{operator} {wanted:?} on {value:?}");
     }
 
     #[test]
@@ -543,57 +430,22 @@ mod tests {
         check("StringNotEquals", &["a", "b"], Some("b"), false); // [A150] NOR
         check("StringEqualsIgnoreCase", &["ÉA"], Some("éa"), true); // [A154]
         check("StringLike", &["a*?"], Some("abc"), true); // [A155]
-        check(
-            "ArnLike",
-            &["arn:aws:iam::*:role/a*"],
-            Some("arn:aws:iam::111122223333:role/a/b"),
-            true,
-        ); // [A156]
-        check(
-            "ArnEquals",
-            &["arn:aws:iam::1*:role/x"],
-            Some("arn:aws:iam::1:2:role/x"),
-            false,
-        );
-        check(
-            "ArnLike",
-            &["*"],
-            Some("arn:aws:iam::111122223333:role/a"),
-            false,
-        );
-        check(
-            "ArnNotLike",
-            &["nonsense"],
-            Some("arn:aws:iam::111122223333:role/a"),
-            true,
-        );
+        check("ArnLike", &["arn:aws:iam::*:role/a*"], Some("arn:aws:iam::111122223333:role/a/b"), true); // [A156]
+        check("ArnEquals", &["arn:aws:iam::1*:role/x"], Some("arn:aws:iam::1:2:role/x"), false);
+        check("ArnLike", &["*"], Some("arn:aws:iam::111122223333:role/a"), false);
+        check("ArnNotLike", &["nonsense"], Some("arn:aws:iam::111122223333:role/a"), true);
         check("NumericLessThan", &["10"], Some("9.5"), true); // [A157]
         check("NumericEquals", &["1"], Some("x"), false);
         check("NumericNotEquals", &["1"], Some("x"), false);
         check("NumericEquals", &["inf"], Some("inf"), false);
-        check(
-            "DateLessThan",
-            &["2026-01-01T00:00:00Z"],
-            Some("2026-02-01T00:00:00Z"),
-            false,
-        ); // [A158]
-        check(
-            "DateGreaterThan",
-            &["1767225600"],
-            Some("2026-02-01T00:00:00Z"),
-            true,
-        );
+        check("DateLessThan", &["2026-01-01T00:00:00Z"], Some("2026-02-01T00:00:00Z"), false); // [A158]
+        check("DateGreaterThan", &["1767225600"], Some("2026-02-01T00:00:00Z"), true);
         check("DateEquals", &["2026-02-01"], Some("1769904000"), true);
         check("Bool", &["TRUE"], Some("true"), true); // [A159]
         check("BinaryEquals", &["AAEC"], Some("AAEC"), true);
         check("IpAddress", &["203.0.113.0/24"], Some("203.0.113.9"), true);
         check("IpAddress", &["203.0.113.9"], Some("203.0.113.9"), true);
-        check(
-            "NotIpAddress",
-            &["203.0.113.0/24"],
-            Some("2001:db8::1"),
-            true,
-        );
+        check("NotIpAddress", &["203.0.113.0/24"], Some("2001:db8::1"), true);
         check("IpAddress", &["2001:db8::/32"], Some("2001:db8::1"), true);
     }
 
@@ -617,11 +469,7 @@ mod tests {
     fn several_values() {
         let context = MapContext::new().with_many("k", ["a", "b"]);
         let check = |operator: &str, wanted: &[&str], expected: bool| {
-            assert_eq!(
-                holds(operator, wanted, &context),
-                Truth::from_bool(expected),
-                "{operator} {wanted:?}"
-            );
+            assert_eq!(holds(operator, wanted, &context), Truth::from_bool(expected), "{operator} {wanted:?}");
         };
         check("StringEquals", &["a", "b"], false); // [A164]
         check("StringNotEquals", &["x"], false);
@@ -643,59 +491,25 @@ mod tests {
                 Values::Clash(vec!["a".into(), "b".into()])
             }
         }
-        let condition = Condition::new(
-            Operator::parse("StringEquals").unwrap(),
-            "",
-            "k",
-            &["a".into()],
-            true,
-            Span::default(),
-        );
+        let condition = Condition::new(Operator::parse("StringEquals").unwrap(), "", "k", &["a".into()], true, Span::default());
         assert_eq!(condition.holds(&Clash), Truth::Unsure); // [A168]
     }
 
     #[test]
     fn operators_are_spelled_as_documented() {
-        for good in [
-            "StringEquals",
-            "ForAllValues:ArnLikeIfExists",
-            "DateGreaterThanEqualsIfExists",
-            "Null",
-            "BinaryEquals",
-        ] {
+        for good in ["StringEquals", "ForAllValues:ArnLikeIfExists", "DateGreaterThanEqualsIfExists", "Null", "BinaryEquals"] {
             assert!(Operator::parse(good).is_some(), "{good}");
         }
-        for bad in [
-            "stringequals",
-            "NullIfExists",
-            "ForAllValues:Null",
-            "ForSomeValues:StringEquals",
-            "StringEqualsIfExist",
-            "",
-        ] {
+        for bad in ["stringequals", "NullIfExists", "ForAllValues:Null", "ForSomeValues:StringEquals", "StringEqualsIfExist", ""] {
             assert!(Operator::parse(bad).is_none(), "{bad}");
         }
     }
 
     #[test]
     fn an_arn_value_may_be_a_variable() {
-        let context = MapContext::new()
-            .with("k", "arn:aws:iam::111122223333:user/ann")
-            .with("aws:username", "ann");
-        assert_eq!(
-            holds(
-                "ArnEquals",
-                &["arn:aws:iam::111122223333:user/${aws:username}"],
-                &context
-            ),
-            Truth::Yes
-        ); // [A170]
-        let whole = MapContext::new()
-            .with("k", "arn:aws:a:b:c:d")
-            .with("aws:SourceArn", "arn:aws:a:b:c:d");
-        assert_eq!(
-            holds("ArnEquals", &["${aws:SourceArn}"], &whole),
-            Truth::Yes
-        );
+        let context = MapContext::new().with("k", "arn:aws:iam::111122223333:user/ann").with("aws:username", "ann");
+        assert_eq!(holds("ArnEquals", &["arn:aws:iam::111122223333:user/${aws:username}"], &context), Truth::Yes); // [A170]
+        let whole = MapContext::new().with("k", "arn:aws:a:b:c:d").with("aws:SourceArn", "arn:aws:a:b:c:d");
+        assert_eq!(holds("ArnEquals", &["${aws:SourceArn}"], &whole), Truth::Yes);
     }
 }

@@ -124,24 +124,15 @@ enum Resource {
 
 impl ResourcePattern {
     fn new(written: &str, variables: bool) -> Self {
-        let pattern = if written == "*" {
-            Some(Resource::Any)
-        } else {
-            ArnPattern::new(written, variables, Padding::Star).map(Resource::Arn)
-        };
-        Self {
-            written: written.into(),
-            pattern,
-        }
+        let pattern = if written == "*" { Some(Resource::Any) } else { ArnPattern::new(written, variables, Padding::Star).map(Resource::Arn) };
+        Self { written: written.into(), pattern }
     }
 
     fn matches(&self, arn: &str, context: &dyn Context) -> bool {
         match &self.pattern {
             None => false,
             Some(Resource::Any) => true,
-            Some(Resource::Arn(pattern)) => {
-                pattern.resolvable(context) && pattern.matches(arn, context)
-            }
+            Some(Resource::Arn(pattern)) => pattern.resolvable(context) && pattern.matches(arn, context),
         }
     }
 }
@@ -205,10 +196,7 @@ impl Statement {
             return true;
         }
         // [A140] An entry of NotResource with an unresolved variable excludes nothing, which is what not matching means.
-        let listed = self
-            .resources
-            .iter()
-            .any(|resource| resource.matches(arn, context));
+        let listed = self.resources.iter().any(|resource| resource.matches(arn, context));
         !self.inert && listed != self.not_resource
     }
 
@@ -239,14 +227,7 @@ impl Policy {
     /// Reads a stored document: whatever can be judged is, and a statement that cannot never matches.
     pub fn parse(kind: PolicyKind, text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
-        let inner = Arc::new(
-            Reader {
-                kind,
-                variables: false,
-                issues: Vec::new(),
-            }
-            .document(&text),
-        );
+        let inner = Arc::new(Reader { kind, variables: false, issues: Vec::new() }.document(&text));
         Self { kind, text, inner }
     }
 
@@ -289,11 +270,7 @@ impl Policy {
 
     /// The JSON Pointer of a statement: `/Statement/2`, or `/Statement` where it is a single object.
     pub fn pointer(&self, statement: usize) -> String {
-        if self.inner.single {
-            "/Statement".into()
-        } else {
-            format!("/Statement/{statement}")
-        }
+        if self.inner.single { "/Statement".into() } else { format!("/Statement/{statement}") }
     }
 }
 
@@ -314,11 +291,7 @@ impl Eq for Policy {}
 /// Stored as kind and text: `{"kind":"Key","text":"…"}`.
 impl Serialize for Policy {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored {
-            kind: self.kind,
-            text: Cow::Borrowed(&self.text),
-        }
-        .serialize(serializer)
+        Stored { kind: self.kind, text: Cow::Borrowed(&self.text) }.serialize(serializer)
     }
 }
 
@@ -344,31 +317,20 @@ struct Reader {
 
 impl Reader {
     fn issue(&mut self, span: Span, message: impl Into<String>) {
-        self.issues.push(Issue {
-            span,
-            message: message.into(),
-        });
+        self.issues.push(Issue { span, message: message.into() });
     }
 
     fn document(mut self, text: &str) -> Inner {
         let mut inner = Inner::default();
         // [A107]
         if self.kind == PolicyKind::Key
-            && let Some((at, c)) = text
-                .char_indices()
-                .find(|(_, c)| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FF}'))
+            && let Some((at, c)) = text.char_indices().find(|(_, c)| !matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FF}'))
         {
             self.issue(Span::new(at, at + c.len_utf8()), "Policy contains a character outside tab, line feed, carriage return and U+0020 to U+00FF.");
         }
         match parse(text) {
-            Err(error) => self.issue(
-                error.at,
-                format!("Policy is not valid JSON: {}.", error.message),
-            ),
-            Ok(Node {
-                value: Value::Object(members),
-                ..
-            }) => self.policy(&members, &mut inner),
+            Err(error) => self.issue(error.at, format!("Policy is not valid JSON: {}.", error.message)),
+            Ok(Node { value: Value::Object(members), .. }) => self.policy(&members, &mut inner),
             Ok(node) => self.issue(node.span, "Policy is not a JSON object."),
         }
         inner.issues = self.issues;
@@ -378,21 +340,14 @@ impl Reader {
     /// [A101]
     fn policy(&mut self, members: &[Member], inner: &mut Inner) {
         self.refuse_duplicates(members);
-        self.variables = members
-            .iter()
-            .any(|member| member.name == "Version" && self.version(member) == Version::V2012);
+        self.variables = members.iter().any(|member| member.name == "Version" && self.version(member) == Version::V2012);
         let mut has_statement = false;
         for member in members {
             match member.name.as_str() {
                 "Version" => {}
                 "Id" => match &member.node.value {
-                    Value::String(id) if self.kind != PolicyKind::Identity => {
-                        inner.id = Some(id.as_str().into())
-                    }
-                    Value::String(_) => self.issue(
-                        member.name_span,
-                        "Policy contains the element Id, which only resource-based policies have.",
-                    ),
+                    Value::String(id) if self.kind != PolicyKind::Identity => inner.id = Some(id.as_str().into()),
+                    Value::String(_) => self.issue(member.name_span, "Policy contains the element Id, which only resource-based policies have."),
                     _ => self.issue(member.node.span, "Policy element Id is not a string."),
                 },
                 "Statement" => {
@@ -406,10 +361,7 @@ impl Reader {
                         _ => self.issue(member.node.span, "Policy element Statement is neither an object nor an array of objects."),
                     }
                 }
-                other => self.issue(
-                    member.name_span,
-                    format!("Policy contains an unknown element: {other}."),
-                ),
+                other => self.issue(member.name_span, format!("Policy contains an unknown element: {other}.")),
             }
         }
         if !has_statement {
@@ -422,10 +374,7 @@ impl Reader {
             Value::String(version) if version == "2012-10-17" => Version::V2012,
             Value::String(version) if version == "2008-10-17" => Version::V2008,
             _ => {
-                self.issue(
-                    member.node.span,
-                    "Policy element Version is neither 2012-10-17 nor 2008-10-17.",
-                );
+                self.issue(member.node.span, "Policy element Version is neither 2012-10-17 nor 2008-10-17.");
                 Version::V2008
             }
         }
@@ -449,25 +398,15 @@ impl Reader {
             any_resource: false,
         };
         let Value::Object(members) = &node.value else {
-            self.issue(
-                node.span,
-                "Policy contains a statement that is not an object.",
-            );
+            self.issue(node.span, "Policy contains a statement that is not an object.");
             statement.inert = true;
             return statement;
         };
         self.refuse_duplicates(members);
         let has = |name: &str| members.iter().any(|member| member.name == name);
-        for (one, other) in [
-            ("Principal", "NotPrincipal"),
-            ("Action", "NotAction"),
-            ("Resource", "NotResource"),
-        ] {
+        for (one, other) in [("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")] {
             if has(one) && has(other) {
-                self.issue(
-                    node.span,
-                    format!("Policy contains a statement with both {one} and {other}."),
-                );
+                self.issue(node.span, format!("Policy contains a statement with both {one} and {other}."));
             }
         }
         let mut effect = None;
@@ -484,59 +423,32 @@ impl Reader {
                 "Resource" | "NotResource" => {
                     statement.not_resource = member.name == "NotResource";
                     let resources = self.strings(&member.node, &member.name);
-                    statement.resources = resources
-                        .iter()
-                        .map(|(text, _)| ResourcePattern::new(text, self.variables))
-                        .collect();
+                    statement.resources = resources.iter().map(|(text, _)| ResourcePattern::new(text, self.variables)).collect();
                 }
                 "Condition" => statement.conditions = self.conditions(&member.node),
-                other => self.issue(
-                    member.name_span,
-                    format!("Policy contains a statement with an unknown element: {other}."),
-                ),
+                other => self.issue(member.name_span, format!("Policy contains a statement with an unknown element: {other}.")),
             }
         }
         match effect {
             Some(effect) => statement.effect = effect,
-            None if !has("Effect") => {
-                self.issue(node.span, "Policy contains a statement with no effect.")
-            }
+            None if !has("Effect") => self.issue(node.span, "Policy contains a statement with no effect."),
             None => {}
         }
-        self.require(
-            node,
-            &mut statement,
-            has("Action") || has("NotAction"),
-            has("Resource") || has("NotResource"),
-        );
-        statement.action_bits = statement
-            .actions
-            .iter()
-            .fold(0, |bits, pattern| bits | pattern.kms_bits());
+        self.require(node, &mut statement, has("Action") || has("NotAction"), has("Resource") || has("NotResource"));
+        statement.action_bits = statement.actions.iter().fold(0, |bits, pattern| bits | pattern.kms_bits());
         // What AWS would not have saved is never taken as permission, nor as a Deny nobody wrote.
-        statement.inert |= effect.is_none()
-            || self.issues.get(before..).is_some_and(|new| !new.is_empty())
-                && !self.still_judged(&statement);
+        statement.inert |= effect.is_none() || self.issues.get(before..).is_some_and(|new| !new.is_empty()) && !self.still_judged(&statement);
         statement
     }
 
     /// A stored statement with a name in it that has become invalid keeps its other meaning; any other fault leaves nothing to judge.
     fn still_judged(&self, statement: &Statement) -> bool {
         let well_named = |entry: &PrincipalEntry| entry.kind != PrincipalKind::Invalid;
-        let names_someone = statement
-            .principal
-            .as_ref()
-            .is_none_or(|principal| principal.entries.iter().any(well_named) || !principal.negated);
+        let names_someone = statement.principal.as_ref().is_none_or(|principal| principal.entries.iter().any(well_named) || !principal.negated);
         names_someone && !statement.actions.is_empty()
     }
 
-    fn require(
-        &mut self,
-        node: &Node,
-        statement: &mut Statement,
-        has_action: bool,
-        has_resource: bool,
-    ) {
+    fn require(&mut self, node: &Node, statement: &mut Statement, has_action: bool, has_resource: bool) {
         // [A104]
         match (&statement.principal, self.kind.names_principals()) {
             (None, true) => {
@@ -550,17 +462,9 @@ impl Reader {
             }
             (Some(_), true) | (None, false) => {}
         }
-        if statement
-            .principal
-            .as_ref()
-            .is_some_and(|principal| principal.negated)
-            && statement.effect == Effect::Allow
-        {
+        if statement.principal.as_ref().is_some_and(|principal| principal.negated) && statement.effect == Effect::Allow {
             // [A129]
-            self.issue(
-                node.span,
-                "Policy contains a statement with NotPrincipal and the effect Allow.",
-            );
+            self.issue(node.span, "Policy contains a statement with NotPrincipal and the effect Allow.");
             statement.inert = true;
         }
         match (self.kind, has_action, has_resource) {
@@ -581,18 +485,8 @@ impl Reader {
 
     fn refuse_duplicates(&mut self, members: &[Member]) {
         for (at, member) in members.iter().enumerate() {
-            if members
-                .iter()
-                .take(at)
-                .any(|earlier| earlier.name == member.name)
-            {
-                self.issue(
-                    member.name_span,
-                    format!(
-                        "Policy contains the element {} twice in one object.",
-                        member.name
-                    ),
-                );
+            if members.iter().take(at).any(|earlier| earlier.name == member.name) {
+                self.issue(member.name_span, format!("Policy contains the element {} twice in one object.", member.name));
             }
         }
     }
@@ -600,18 +494,12 @@ impl Reader {
     /// [A106]
     fn sid(&mut self, node: &Node) -> Option<Box<str>> {
         let Value::String(sid) = &node.value else {
-            self.issue(
-                node.span,
-                "Policy contains a statement whose Sid is not a string.",
-            );
+            self.issue(node.span, "Policy contains a statement whose Sid is not a string.");
             return None;
         };
         let plain = sid.bytes().all(|b| b.is_ascii_alphanumeric());
         if !plain && matches!(self.kind, PolicyKind::Identity | PolicyKind::Trust) {
-            self.issue(
-                node.span,
-                "Policy contains a statement whose Sid has characters other than A-Z, a-z, 0-9.",
-            );
+            self.issue(node.span, "Policy contains a statement whose Sid has characters other than A-Z, a-z, 0-9.");
         }
         Some(sid.as_str().into())
     }
@@ -621,10 +509,7 @@ impl Reader {
             Value::String(effect) if effect == "Allow" => Some(Effect::Allow),
             Value::String(effect) if effect == "Deny" => Some(Effect::Deny),
             _ => {
-                self.issue(
-                    node.span,
-                    "Policy contains a statement whose Effect is neither Allow nor Deny.",
-                );
+                self.issue(node.span, "Policy contains a statement whose Effect is neither Allow nor Deny.");
                 None
             }
         }
@@ -639,31 +524,14 @@ impl Reader {
                 self.refuse_duplicates(members);
                 for member in members {
                     let texts = self.strings(&member.node, &member.name);
-                    entries.extend(texts.into_iter().map(
-                        |(text, span)| match member.name.as_str() {
-                            "AWS" => PrincipalEntry::aws(&text, span),
-                            "Service" => PrincipalEntry::service(&text, span),
-                            "Federated" => PrincipalEntry {
-                                kind: PrincipalKind::Federated,
-                                text: text.into(),
-                                span,
-                            },
-                            "CanonicalUser" => PrincipalEntry {
-                                kind: PrincipalKind::CanonicalUser,
-                                text: text.into(),
-                                span,
-                            },
-                            _ => PrincipalEntry {
-                                kind: PrincipalKind::Invalid,
-                                text: text.into(),
-                                span,
-                            },
-                        },
-                    ));
-                    if !matches!(
-                        member.name.as_str(),
-                        "AWS" | "Service" | "Federated" | "CanonicalUser"
-                    ) {
+                    entries.extend(texts.into_iter().map(|(text, span)| match member.name.as_str() {
+                        "AWS" => PrincipalEntry::aws(&text, span),
+                        "Service" => PrincipalEntry::service(&text, span),
+                        "Federated" => PrincipalEntry { kind: PrincipalKind::Federated, text: text.into(), span },
+                        "CanonicalUser" => PrincipalEntry { kind: PrincipalKind::CanonicalUser, text: text.into(), span },
+                        _ => PrincipalEntry { kind: PrincipalKind::Invalid, text: text.into(), span },
+                    }));
+                    if !matches!(member.name.as_str(), "AWS" | "Service" | "Federated" | "CanonicalUser") {
                         self.issue(member.name_span, INVALID_PRINCIPALS);
                     }
                 }
@@ -682,24 +550,11 @@ impl Reader {
                 _ => false,
             };
             if invalid {
-                let service = entry.kind == PrincipalKind::Invalid
-                    && entry.text.contains(".amazonaws.com")
-                    && !entry.text.starts_with("arn:");
-                self.issue(
-                    entry.span,
-                    if service {
-                        INVALID_SERVICE_PRINCIPALS
-                    } else {
-                        INVALID_PRINCIPALS
-                    },
-                );
+                let service = entry.kind == PrincipalKind::Invalid && entry.text.contains(".amazonaws.com") && !entry.text.starts_with("arn:");
+                self.issue(entry.span, if service { INVALID_SERVICE_PRINCIPALS } else { INVALID_PRINCIPALS });
             }
         }
-        PrincipalElement {
-            negated,
-            entries,
-            span: node.span,
-        }
+        PrincipalElement { negated, entries, span: node.span }
     }
 
     fn actions(&mut self, member: &Member) -> Vec<ActionPattern> {
@@ -709,10 +564,7 @@ impl Reader {
             .map(|(text, span)| {
                 let pattern = ActionPattern::new(&text);
                 if !pattern.well_formed() {
-                    self.issue(
-                        span,
-                        format!("Policy contains a statement with an invalid action: {text}."),
-                    );
+                    self.issue(span, format!("Policy contains a statement with an invalid action: {text}."));
                 }
                 pattern
             })
@@ -729,12 +581,7 @@ impl Reader {
         for item in items {
             match &item.value {
                 Value::String(text) => strings.push((text.clone(), item.span)),
-                _ => self.issue(
-                    item.span,
-                    format!(
-                        "Policy element {element} is neither a string nor an array of strings."
-                    ),
-                ),
+                _ => self.issue(item.span, format!("Policy element {element} is neither a string nor an array of strings.")),
             }
         }
         strings
@@ -749,40 +596,18 @@ impl Reader {
         self.refuse_duplicates(operators);
         for member in operators {
             let Some(operator) = Operator::parse(&member.name) else {
-                self.issue(
-                    member.name_span,
-                    format!(
-                        "Policy contains an unknown condition operator: {}.",
-                        member.name
-                    ),
-                );
+                self.issue(member.name_span, format!("Policy contains an unknown condition operator: {}.", member.name));
                 continue;
             };
             let Value::Object(keys) = &member.node.value else {
-                self.issue(
-                    member.node.span,
-                    format!(
-                        "Policy condition {} is not an object of keys and values.",
-                        member.name
-                    ),
-                );
+                self.issue(member.node.span, format!("Policy condition {} is not an object of keys and values.", member.name));
                 continue;
             };
             self.refuse_duplicates(keys);
             for key in keys {
                 let values = self.condition_values(&key.node);
-                let span = Span {
-                    start: key.name_span.start,
-                    end: key.node.span.end,
-                };
-                let condition = Condition::new(
-                    operator,
-                    &member.name,
-                    &key.name,
-                    &values,
-                    self.variables,
-                    span,
-                );
+                let span = Span { start: key.name_span.start, end: key.node.span.end };
+                let condition = Condition::new(operator, &member.name, &key.name, &values, self.variables, span);
                 self.refuse_overly_permissive(&condition);
                 conditions.push(condition);
             }
@@ -801,7 +626,9 @@ impl Reader {
             match &item.value {
                 Value::String(text) | Value::Number(text) => values.push(Cow::Borrowed(text.as_str())),
                 Value::Bool(flag) => values.push(Cow::Borrowed(if *flag { "true" } else { "false" })),
-                Value::Null | Value::Array(_) | Value::Object(_) => self.issue(item.span, "Policy contains a condition value that is neither a string nor a number nor a boolean."),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    self.issue(item.span, "Policy contains a condition value that is neither a string nor a number nor a boolean.")
+                }
             }
         }
         values
@@ -828,10 +655,8 @@ impl Reader {
 }
 
 /// [A110] As AWS words it, also for malformed ARNs and for principals that do not exist [A130].
-pub(crate) const INVALID_PRINCIPALS: &str =
-    "Policy contains a statement with one or more invalid principals.";
-const INVALID_SERVICE_PRINCIPALS: &str =
-    "Policy contains a statement with one or more invalid service principals.";
+pub(crate) const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
+const INVALID_SERVICE_PRINCIPALS: &str = "Policy contains a statement with one or more invalid service principals.";
 
 impl FromStr for Version {
     type Err = ();
@@ -853,17 +678,10 @@ mod tests {
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1";
 
     fn check(kind: PolicyKind, text: &str, issue: &str) {
-        let issues: Vec<String> = Policy::parse(kind, text)
-            .issues()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let issues: Vec<String> = Policy::parse(kind, text).issues().iter().map(ToString::to_string).collect();
         match issue {
             "" => assert!(issues.is_empty(), "{text}: {issues:?}"),
-            start => assert!(
-                issues.iter().any(|found| found.starts_with(start)),
-                "{text}: {issues:?}"
-            ),
+            start => assert!(issues.iter().any(|found| found.starts_with(start)), "{text}: {issues:?}"),
         }
     }
 
@@ -873,37 +691,20 @@ mod tests {
 
     #[test]
     fn what_a_key_policy_may_not_contain() {
-        let good =
-            r#"{"Sid":"a b","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}"#;
+        let good = r#"{"Sid":"a b","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}"#;
         check(PolicyKind::Key, &key(good), "");
         check(PolicyKind::Key, "{", "Policy is not valid JSON"); // [A110]
         check(PolicyKind::Key, "[]", "Policy is not a JSON object.");
         check(PolicyKind::Key, "{}", "Policy contains no statement.");
-        check(
-            PolicyKind::Key,
-            r#"{"Statement":[],"statement":[]}"#,
-            "Policy contains an unknown element: statement.",
-        ); // [A101]
-        check(
-            PolicyKind::Key,
-            r#"{"Statement":[],"Statement":[]}"#,
-            "Policy contains the element Statement twice",
-        );
-        check(
-            PolicyKind::Key,
-            r#"{"Version":"2012-10-18","Statement":[]}"#,
-            "Policy element Version",
-        ); // [A102]
+        check(PolicyKind::Key, r#"{"Statement":[],"statement":[]}"#, "Policy contains an unknown element: statement."); // [A101]
+        check(PolicyKind::Key, r#"{"Statement":[],"Statement":[]}"#, "Policy contains the element Statement twice");
+        check(PolicyKind::Key, r#"{"Version":"2012-10-18","Statement":[]}"#, "Policy element Version"); // [A102]
         check(
             PolicyKind::Key,
             &key(r#"{"Effect":"allow","Principal":"*","Action":"kms:*","Resource":"*"}"#),
             "Policy contains a statement whose Effect",
         ); // [A103]
-        check(
-            PolicyKind::Key,
-            &key(r#"{"Effect":"Allow","Action":"kms:*","Resource":"*"}"#),
-            "Policy contains a statement with no principal.",
-        ); // [A104]
+        check(PolicyKind::Key, &key(r#"{"Effect":"Allow","Action":"kms:*","Resource":"*"}"#), "Policy contains a statement with no principal."); // [A104]
         check(
             PolicyKind::Key,
             &key(r#"{"Effect":"Allow","NotPrincipal":"*","Action":"kms:*","Resource":"*"}"#),
@@ -911,30 +712,22 @@ mod tests {
         ); // [A129]
         check(
             PolicyKind::Key,
-            &key(
-                r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/a-*"},"Action":"kms:*","Resource":"*"}"#,
-            ),
+            &key(r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/a-*"},"Action":"kms:*","Resource":"*"}"#),
             INVALID_PRINCIPALS,
         ); // [A122]
         check(
             PolicyKind::Key,
-            &key(
-                r#"{"Effect":"Allow","Principal":{"Service":"evil.example.com"},"Action":"kms:*","Resource":"*"}"#,
-            ),
+            &key(r#"{"Effect":"Allow","Principal":{"Service":"evil.example.com"},"Action":"kms:*","Resource":"*"}"#),
             INVALID_PRINCIPALS,
         );
         check(
             PolicyKind::Key,
-            &key(
-                r#"{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"kms:*","Resource":"*"}"#,
-            ),
+            &key(r#"{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"kms:*","Resource":"*"}"#),
             INVALID_PRINCIPALS,
         ); // [A123]
         check(
             PolicyKind::Key,
-            &key(
-                r#"{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringIs":{"a":"b"}}}"#,
-            ),
+            &key(r#"{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringIs":{"a":"b"}}}"#),
             "Policy contains an unknown condition operator",
         );
         check(
@@ -942,11 +735,7 @@ mod tests {
             &key(r#"{"Effect":"Allow","Principal":"*","Action":"Decrypt","Resource":"*"}"#),
             "Policy contains a statement with an invalid action",
         );
-        check(
-            PolicyKind::Key,
-            &format!(r#"{{"Id":"{}","Statement":[]}}"#, '\u{100}'),
-            "Policy contains a character",
-        ); // [A107]
+        check(PolicyKind::Key, &format!(r#"{{"Id":"{}","Statement":[]}}"#, '\u{100}'), "Policy contains a character"); // [A107]
         check(
             PolicyKind::Key,
             &key(
@@ -958,26 +747,14 @@ mod tests {
 
     #[test]
     fn what_an_identity_policy_may_not_contain() {
-        check(
-            PolicyKind::Identity,
-            &key(r#"{"Sid":"a b","Effect":"Allow","Action":"*","Resource":"*"}"#),
-            "Policy contains a statement whose Sid",
-        ); // [A106]
+        check(PolicyKind::Identity, &key(r#"{"Sid":"a b","Effect":"Allow","Action":"*","Resource":"*"}"#), "Policy contains a statement whose Sid"); // [A106]
         check(
             PolicyKind::Identity,
             &key(r#"{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}"#),
             "Policy contains a statement with a principal",
         ); // [A104]
-        check(
-            PolicyKind::Identity,
-            &key(r#"{"Effect":"Allow","Action":"*"}"#),
-            "Policy contains a statement with no resource.",
-        );
-        check(
-            PolicyKind::Identity,
-            r#"{"Id":"x","Statement":[]}"#,
-            "Policy contains the element Id",
-        ); // [A101]
+        check(PolicyKind::Identity, &key(r#"{"Effect":"Allow","Action":"*"}"#), "Policy contains a statement with no resource.");
+        check(PolicyKind::Identity, r#"{"Id":"x","Statement":[]}"#, "Policy contains the element Id"); // [A101]
     }
 
     #[test]
@@ -990,45 +767,24 @@ mod tests {
     #[test]
     fn resources() {
         let check = |resource: &str, arn: &str, expected: bool| {
-            let text = format!(
-                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":{resource}}}}}"#
-            );
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":{resource}}}}}"#);
             let policy = Policy::parse_strict(PolicyKind::Identity, &text).unwrap();
-            assert_eq!(
-                policy.statements()[0].matches_resource(arn, &MapContext::new()),
-                expected,
-                "{resource} on {arn}"
-            );
+            assert_eq!(policy.statements()[0].matches_resource(arn, &MapContext::new()), expected, "{resource} on {arn}");
         };
         check(r#""*""#, KEY, true); // [A134]
         check(r#""arn:aws:kms:*:111122223333:key/*""#, KEY, true); // [A137]
         check(r#""arn:aws:kms:us-east-1:1*:2:key/*""#, KEY, false);
         check(r#""arn:aws:kms:*""#, KEY, true); // [A138]
         check(r#""arn:aws:kms""#, KEY, false);
-        check(
-            r#""arn:aws:kms:us-east-1:111122223333:alias/x""#,
-            KEY,
-            false,
-        ); // [A136]
-        check(
-            r#"["arn:aws:kms:us-east-1:111122223333:key/2", "arn:aws:kms:us-east-1:111122223333:key/?"]"#,
-            KEY,
-            true,
-        );
-        check(
-            r#""arn:aws:kms:us-east-1:111122223333:key/${aws:username}""#,
-            KEY,
-            false,
-        ); // [A140]
+        check(r#""arn:aws:kms:us-east-1:111122223333:alias/x""#, KEY, false); // [A136]
+        check(r#"["arn:aws:kms:us-east-1:111122223333:key/2", "arn:aws:kms:us-east-1:111122223333:key/?"]"#, KEY, true);
+        check(r#""arn:aws:kms:us-east-1:111122223333:key/${aws:username}""#, KEY, false); // [A140]
     }
 
     #[test]
     fn not_resource_with_an_unresolved_variable_excludes_nothing() {
         let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","NotResource":"arn:aws:kms:*:*:key/${aws:username}"}}"#;
-        assert!(
-            Policy::parse(PolicyKind::Identity, text).statements()[0]
-                .matches_resource(KEY, &MapContext::new())
-        ); // [A140]
+        assert!(Policy::parse(PolicyKind::Identity, text).statements()[0].matches_resource(KEY, &MapContext::new())); // [A140]
     }
 
     #[test]

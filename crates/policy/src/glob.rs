@@ -15,10 +15,7 @@ enum Piece {
     /// `*`
     Any,
     /// `${key}` or `${key, 'default'}`
-    Variable {
-        key: ConditionKey,
-        default: Option<Box<str>>,
-    },
+    Variable { key: ConditionKey, default: Option<Box<str>> },
 }
 
 /// A string with wildcards and policy variables, as it stands in a policy.
@@ -71,13 +68,8 @@ impl Glob {
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
         flush(&mut literal, &mut pieces);
-        let has_variables = pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Variable { .. }));
-        Self {
-            pieces: pieces.into(),
-            has_variables,
-        }
+        let has_variables = pieces.iter().any(|piece| matches!(piece, Piece::Variable { .. }));
+        Self { pieces: pieces.into(), has_variables }
     }
 
     /// The whole pattern, if it is plain text.
@@ -104,8 +96,7 @@ impl Glob {
         if !self.has_variables {
             return fits(&self.pieces, text);
         }
-        self.resolve(context)
-            .is_some_and(|pieces| fits(&pieces, text))
+        self.resolve(context).is_some_and(|pieces| fits(&pieces, text))
     }
 
     /// Whether `text` fits when letter case does not count. Variables are substituted first.
@@ -136,9 +127,7 @@ impl Glob {
                 Piece::Variable { key, default } => match (context.values(key), default) {
                     (Values::One(value), _) => resolved.push(Piece::Text(value.into())),
                     // A multivalued key has no value as a variable [A173]; neither has one whose names clash.
-                    (Values::Absent | Values::Many(_) | Values::Clash(_), Some(default)) => {
-                        resolved.push(Piece::Text(default.clone()))
-                    }
+                    (Values::Absent | Values::Many(_) | Values::Clash(_), Some(default)) => resolved.push(Piece::Text(default.clone())),
                     (Values::Absent | Values::Many(_) | Values::Clash(_), None) => return None,
                 },
                 other => resolved.push(other.clone()),
@@ -173,13 +162,7 @@ fn variable(text: &str) -> Option<(Piece, &str)> {
         }
         None => (inside, None),
     };
-    Some((
-        Piece::Variable {
-            key: ConditionKey::new(name.trim()),
-            default,
-        },
-        after,
-    ))
+    Some((Piece::Variable { key: ConditionKey::new(name.trim()), default }, after))
 }
 
 /// Greedy matching over runs between stars. `pieces` holds no variables.
@@ -225,10 +208,7 @@ fn find_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
     if let [Piece::Text(literal)] = run {
         return text.split_once(&**literal).map(|(_, after)| after);
     }
-    std::iter::successors(Some(text), |at| {
-        at.chars().next().and_then(|c| at.get(c.len_utf8()..))
-    })
-    .find_map(|at| strip_run(run, at))
+    std::iter::successors(Some(text), |at| at.chars().next().and_then(|c| at.get(c.len_utf8()..))).find_map(|at| strip_run(run, at))
 }
 
 fn ends_with_run(run: &[Piece], text: &str) -> bool {
@@ -236,10 +216,7 @@ fn ends_with_run(run: &[Piece], text: &str) -> bool {
     for piece in run.iter().rev() {
         let shorter = match piece {
             Piece::Text(literal) => rest.strip_suffix(&**literal),
-            Piece::One => rest
-                .chars()
-                .next_back()
-                .and_then(|c| rest.get(..rest.len() - c.len_utf8())),
+            Piece::One => rest.chars().next_back().and_then(|c| rest.get(..rest.len() - c.len_utf8())),
             Piece::Any | Piece::Variable { .. } => None,
         };
         let Some(shorter) = shorter else { return false };
@@ -256,50 +233,25 @@ mod tests {
     use crate::key::MapContext;
 
     fn check(pattern: &str, text: &str, expected: bool) {
-        assert_eq!(
-            Glob::new(pattern, true).matches(text, &MapContext::new()),
-            expected,
-            "{pattern} on {text}"
-        );
+        assert_eq!(Glob::new(pattern, true).matches(text, &MapContext::new()), expected, "{pattern} on {text}");
     }
 
     #[test]
     fn stars_and_question_marks() {
-        for (pattern, text) in [
-            ("*", ""),
-            ("a*", "a"),
-            ("*a*b*", "xaxbx"),
-            ("a?c", "aéc"),
-            ("a**b", "ab"),
-            ("?*", "x"),
-            ("*é?", "aéb"),
-            ("", ""),
-        ] {
+        for (pattern, text) in [("*", ""), ("a*", "a"), ("*a*b*", "xaxbx"), ("a?c", "aéc"), ("a**b", "ab"), ("?*", "x"), ("*é?", "aéb"), ("", "")]
+        {
             check(pattern, text, true);
         }
-        for (pattern, text) in [
-            ("a", "ab"),
-            ("?", ""),
-            ("a*b", "abc"),
-            ("*ab*ab", "ab"),
-            ("a?c", "ac"),
-            ("A", "a"),
-        ] {
+        for (pattern, text) in [("a", "ab"), ("?", ""), ("a*b", "abc"), ("*ab*ab", "ab"), ("a?c", "ac"), ("A", "a")] {
             check(pattern, text, false);
         }
     }
 
     #[test]
     fn a_substituted_value_is_literal() {
-        let context = MapContext::new()
-            .with("aws:PrincipalTag/team", "*")
-            .with_many("aws:TagKeys", ["x"]);
+        let context = MapContext::new().with("aws:PrincipalTag/team", "*").with_many("aws:TagKeys", ["x"]);
         let check = |pattern: &str, text: &str, expected: bool| {
-            assert_eq!(
-                Glob::new(pattern, true).matches(text, &context),
-                expected,
-                "{pattern} on {text}"
-            );
+            assert_eq!(Glob::new(pattern, true).matches(text, &context), expected, "{pattern} on {text}");
         };
         check("a/${aws:PrincipalTag/team}", "a/*", true); // [A172]
         check("a/${aws:PrincipalTag/team}", "a/b", false);

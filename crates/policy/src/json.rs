@@ -20,16 +20,12 @@ pub struct Span {
 impl Span {
     pub(crate) fn new(start: usize, end: usize) -> Self {
         let clip = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self {
-            start: clip(start),
-            end: clip(end),
-        }
+        Self { start: clip(start), end: clip(end) }
     }
 
     /// The text at this span, empty if it lies outside.
     pub fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
@@ -66,11 +62,7 @@ pub(crate) struct SyntaxError {
 }
 
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let mut reader = Reader {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-    };
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
     reader.white_space();
     let node = reader.value(0)?;
     reader.white_space();
@@ -89,10 +81,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn error(&self, message: &'static str) -> SyntaxError {
         let start = self.at.min(self.bytes.len());
-        SyntaxError {
-            at: Span::new(start, (start + 1).min(self.bytes.len())),
-            message,
-        }
+        SyntaxError { at: Span::new(start, (start + 1).min(self.bytes.len())), message }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -127,18 +116,11 @@ impl Reader<'_> {
             Some(_) => return Err(self.error("a JSON value must stand here")),
             None => return Err(self.error("the document ends too early")),
         };
-        Ok(Node {
-            span: Span::new(start, self.at),
-            value,
-        })
+        Ok(Node { span: Span::new(start, self.at), value })
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, SyntaxError> {
-        if self
-            .text
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(word))
-        {
+        if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
             self.at += word.len();
             Ok(value)
         } else {
@@ -166,11 +148,7 @@ impl Reader<'_> {
                 return Err(self.error("a colon must follow the member's name"));
             }
             self.white_space();
-            members.push(Member {
-                name,
-                name_span,
-                node: self.value(depth + 1)?,
-            });
+            members.push(Member { name, name_span, node: self.value(depth + 1)? });
             self.white_space();
             if self.eat(b'}') {
                 return Ok(Value::Object(members));
@@ -220,9 +198,7 @@ impl Reader<'_> {
                 return Err(self.error("a digit must follow the exponent sign"));
             }
         }
-        Ok(Value::Number(
-            self.text.get(start..self.at).unwrap_or_default().to_owned(),
-        ))
+        Ok(Value::Number(self.text.get(start..self.at).unwrap_or_default().to_owned()))
     }
 
     fn digits(&mut self) -> usize {
@@ -238,10 +214,7 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            while self
-                .peek()
-                .is_some_and(|b| b != b'"' && b != b'\\' && b >= 0x20)
-            {
+            while self.peek().is_some_and(|b| b != b'"' && b != b'\\' && b >= 0x20) {
                 self.at += 1;
             }
             // The scan stops at ASCII only, so both ends lie on character boundaries.
@@ -283,11 +256,7 @@ impl Reader<'_> {
         if !(0xD800..0xE000).contains(&first) {
             return char::from_u32(first).ok_or_else(|| self.error("this is no character"));
         }
-        let paired = first < 0xDC00
-            && self
-                .text
-                .get(self.at..)
-                .is_some_and(|rest| rest.starts_with("\\u"));
+        let paired = first < 0xDC00 && self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\u"));
         if !paired {
             return Err(self.error("half of a surrogate pair stands alone"));
         }
@@ -296,17 +265,13 @@ impl Reader<'_> {
         if !(0xDC00..0xE000).contains(&second) {
             return Err(self.error("half of a surrogate pair stands alone"));
         }
-        char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
-            .ok_or_else(|| self.error("this is no character"))
+        char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)).ok_or_else(|| self.error("this is no character"))
     }
 
     /// Reads `uXXXX`, standing on the `u`.
     fn four_hex_digits(&mut self) -> Result<u32, SyntaxError> {
         self.at += 1;
-        let digits = self
-            .text
-            .get(self.at..self.at + 4)
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let code = code.ok_or_else(|| self.error("four hexadecimal digits must follow"))?;
         self.at += 4;
@@ -324,11 +289,7 @@ mod tests {
 
     #[test]
     fn json_is_read_strictly() {
-        for good in [
-            "{}",
-            " [1, -0, 2.5e+3, true, null, \"\\u00e9\\ud83d\\ude00\"] ",
-            "\"a\"",
-        ] {
+        for good in ["{}", " [1, -0, 2.5e+3, true, null, \"\\u00e9\\ud83d\\ude00\"] ", "\"a\""] {
             check(good, true);
         }
         for bad in [
@@ -364,9 +325,7 @@ mod tests {
     #[test]
     fn spans_name_bytes() {
         let text = "{\"é\": [12]}";
-        let Value::Object(members) = parse(text).unwrap().value else {
-            panic!("object")
-        };
+        let Value::Object(members) = parse(text).unwrap().value else { panic!("object") };
         assert_eq!(members[0].name_span.of(text), "\"é\"");
         assert_eq!(members[0].node.span.of(text), "[12]");
     }

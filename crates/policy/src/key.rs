@@ -141,26 +141,12 @@ impl ConditionKey {
         for &name in KeyName::ALL {
             let text = name.as_str();
             let family = text.ends_with(['/', ':']);
-            let head = if family {
-                written.get(..text.len())
-            } else {
-                Some(written)
-            };
-            if head.is_some_and(|head| head.eq_ignore_ascii_case(text))
-                && (!family || written.len() > text.len())
-            {
-                return Self {
-                    name,
-                    written: written.into(),
-                    part_at: text.len(),
-                };
+            let head = if family { written.get(..text.len()) } else { Some(written) };
+            if head.is_some_and(|head| head.eq_ignore_ascii_case(text)) && (!family || written.len() > text.len()) {
+                return Self { name, written: written.into(), part_at: text.len() };
             }
         }
-        Self {
-            name: KeyName::Other,
-            written: written.into(),
-            part_at: 0,
-        }
+        Self { name: KeyName::Other, written: written.into(), part_at: 0 }
     }
 
     /// Which key, without its variable part.
@@ -228,15 +214,11 @@ impl<'a> Values<'a> {
 
     /// Picks the values of a family with a variable part out of a map whose names the family compares without case.
     pub fn from_family(pairs: impl Iterator<Item = (&'a str, &'a str)>, part: &str) -> Self {
-        let mut found = pairs
-            .filter(|(name, _)| name.eq_ignore_ascii_case(part))
-            .map(|(_, value)| Cow::Borrowed(value));
+        let mut found = pairs.filter(|(name, _)| name.eq_ignore_ascii_case(part)).map(|(_, value)| Cow::Borrowed(value));
         match (found.next(), found.next()) {
             (None, _) => Self::Absent,
             (Some(only), None) => Self::One(only),
-            (Some(first), Some(second)) => {
-                Self::Clash([first, second].into_iter().chain(found).collect())
-            }
+            (Some(first), Some(second)) => Self::Clash([first, second].into_iter().chain(found).collect()),
         }
     }
 }
@@ -263,18 +245,14 @@ impl MapContext {
     /// Adds a single-valued key.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.single
-            .insert(key.to_ascii_lowercase(), value.to_owned());
+        self.single.insert(key.to_ascii_lowercase(), value.to_owned());
         self
     }
 
     /// Adds a multivalued key.
     #[must_use]
     pub fn with_many<'v>(mut self, key: &str, values: impl IntoIterator<Item = &'v str>) -> Self {
-        self.many.insert(
-            key.to_ascii_lowercase(),
-            values.into_iter().map(str::to_owned).collect(),
-        );
+        self.many.insert(key.to_ascii_lowercase(), values.into_iter().map(str::to_owned).collect());
         self
     }
 
@@ -297,12 +275,7 @@ impl Context for MapContext {
             return Values::One(Cow::Borrowed(value));
         }
         match self.many.get(&name) {
-            Some(values) => Values::Many(
-                values
-                    .iter()
-                    .map(|value| Cow::Borrowed(value.as_str()))
-                    .collect(),
-            ),
+            Some(values) => Values::Many(values.iter().map(|value| Cow::Borrowed(value.as_str())).collect()),
             None => Values::Absent,
         }
     }
@@ -319,16 +292,8 @@ mod tests {
             assert_eq!((key.name(), key.part()), (name, part), "{written}");
         };
         check("AWS:UserName", KeyName::UserName, ""); // [A151]
-        check(
-            "kms:encryptioncontext:aws:s3:arn",
-            KeyName::EncryptionContext,
-            "aws:s3:arn",
-        ); // [A540]
-        check(
-            "kms:EncryptionContextKeys",
-            KeyName::EncryptionContextKeys,
-            "",
-        );
+        check("kms:encryptioncontext:aws:s3:arn", KeyName::EncryptionContext, "aws:s3:arn"); // [A540]
+        check("kms:EncryptionContextKeys", KeyName::EncryptionContextKeys, "");
         check("aws:ResourceTag/Team", KeyName::ResourceTag, "Team");
         check("aws:ResourceTag/", KeyName::Other, "aws:ResourceTag/");
         check("s3:prefix", KeyName::Other, "s3:prefix"); // [A152]

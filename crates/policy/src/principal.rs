@@ -54,23 +54,11 @@ pub enum PrincipalKind {
 
 impl PrincipalEntry {
     pub(crate) fn aws(text: &str, span: Span) -> Self {
-        Self {
-            kind: aws_kind(text),
-            text: text.into(),
-            span,
-        }
+        Self { kind: aws_kind(text), text: text.into(), span }
     }
 
     pub(crate) fn service(text: &str, span: Span) -> Self {
-        Self {
-            kind: if is_service_name(text) {
-                PrincipalKind::Service
-            } else {
-                PrincipalKind::Invalid
-            },
-            text: text.into(),
-            span,
-        }
+        Self { kind: if is_service_name(text) { PrincipalKind::Service } else { PrincipalKind::Invalid }, text: text.into(), span }
     }
 }
 
@@ -94,19 +82,15 @@ fn aws_kind(text: &str) -> PrincipalKind {
     let Some(account) = arn.account().filter(|_| arn.region().is_empty()) else {
         return PrincipalKind::Invalid;
     };
-    let has = |prefix: &str| {
-        arn.resource_after(prefix)
-            .is_some_and(|name| !name.is_empty())
-    };
+    let has = |prefix: &str| arn.resource_after(prefix).is_some_and(|name| !name.is_empty());
     match arn.service() {
         "iam" if arn.resource() == "root" => PrincipalKind::Account(account),
         "iam" if has("user") => PrincipalKind::User(arn),
         "iam" if has("role") => PrincipalKind::Role(arn),
         "sts"
-            if arn.resource_after("assumed-role").is_some_and(|rest| {
-                rest.split_once('/')
-                    .is_some_and(|(role, name)| !role.is_empty() && !name.is_empty())
-            }) =>
+            if arn
+                .resource_after("assumed-role")
+                .is_some_and(|rest| rest.split_once('/').is_some_and(|(role, name)| !role.is_empty() && !name.is_empty())) =>
         {
             PrincipalKind::RoleSession(arn)
         }
@@ -120,24 +104,13 @@ fn aws_kind(text: &str) -> PrincipalKind {
 fn is_unique_id(text: &str) -> bool {
     (text.starts_with("AIDA") || text.starts_with("AROA"))
         && (16..=128).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 /// [A126] Every host name below a partition's suffix.
 fn is_service_name(text: &str) -> bool {
-    let labels = [".amazonaws.com", ".amazonaws.com.cn", ".c2s.ic.gov"]
-        .iter()
-        .find_map(|suffix| text.strip_suffix(suffix));
-    labels.is_some_and(|labels| {
-        labels.split('.').all(|label| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        })
-    })
+    let labels = [".amazonaws.com", ".amazonaws.com.cn", ".c2s.ic.gov"].iter().find_map(|suffix| text.strip_suffix(suffix));
+    labels.is_some_and(|labels| labels.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')))
 }
 
 #[cfg(test)]
@@ -149,29 +122,17 @@ mod tests {
         let kind = |text: &str| aws_kind(text);
         assert_eq!(kind("*"), PrincipalKind::Everyone);
         assert_eq!(kind("111122223333"), kind("arn:aws:iam::111122223333:root")); // [A127]
-        assert!(matches!(
-            kind("arn:aws:iam::111122223333:user/a/b"),
-            PrincipalKind::User(_)
-        ));
-        assert!(matches!(
-            kind("arn:aws:iam::111122223333:role/b"),
-            PrincipalKind::Role(_)
-        ));
-        assert!(matches!(
-            kind("arn:aws:sts::111122223333:assumed-role/b/s"),
-            PrincipalKind::RoleSession(_)
-        ));
-        assert!(matches!(
-            kind("arn:aws:sts::111122223333:federated-user/f"),
-            PrincipalKind::FederatedUser(_)
-        ));
+        assert!(matches!(kind("arn:aws:iam::111122223333:user/a/b"), PrincipalKind::User(_)));
+        assert!(matches!(kind("arn:aws:iam::111122223333:role/b"), PrincipalKind::Role(_)));
+        assert!(matches!(kind("arn:aws:sts::111122223333:assumed-role/b/s"), PrincipalKind::RoleSession(_)));
+        assert!(matches!(kind("arn:aws:sts::111122223333:federated-user/f"), PrincipalKind::FederatedUser(_)));
         assert_eq!(kind("AROAEXAMPLEEXAMPLE123"), PrincipalKind::UniqueId);
         for invalid in [
             "",
             "app",
-            "arn:aws:iam::111122223333:role/app-*", // [A122]
+            "arn:aws:iam::111122223333:role/app-*",         // [A122]
             "arn:aws:sts::111122223333:assumed-role/app/*", // [A122]
-            "arn:aws:iam::111122223333:group/g",    // [A123]
+            "arn:aws:iam::111122223333:group/g",            // [A123]
             "arn:aws:sts::111122223333:assumed-role/app",
             "arn:aws:iam::1234:role/app",
             "arn:aws:iam::111122223333:role/",
@@ -183,13 +144,7 @@ mod tests {
     #[test]
     fn service_names_end_in_a_partition_suffix() {
         assert!(is_service_name("logs.us-east-1.amazonaws.com")); // [A126]
-        for wrong in [
-            "amazonaws.com",
-            ".amazonaws.com",
-            "evil.com",
-            "a b.amazonaws.com",
-            "x.amazonaws.com.evil.org",
-        ] {
+        for wrong in ["amazonaws.com", ".amazonaws.com", "evil.com", "a b.amazonaws.com", "x.amazonaws.com.evil.org"] {
             assert!(!is_service_name(wrong), "{wrong}");
         }
     }
