@@ -1,1 +1,38 @@
-//! Accounts, principals, keys and grants as data, and the one decision function over them.
+//! Who may do what to a key: accounts, principals, policies and grants as data, and the one decision over them.
+//!
+//! Facts are gathered first, by somebody else: a [`Subject`] (who calls), a [`Target`] (what is asked for) and a
+//! [`Request`]. [`authorize`] then decides; it is pure and cannot fail. This crate refuses to know files, clocks,
+//! networks and where estates are kept.
+//!
+//! ```
+//! use keyward_authz::{CallFacts, KeyArn, Principal, Request, Resource, Subject, Target, authorize};
+//! use keyward_policy::Action;
+//!
+//! let root = Subject::new(Principal::Root { account: "111122223333".parse()? });
+//! let call = CallFacts::new("us-east-1".parse()?);
+//! let target = Target::new(Resource::None { pattern: "arn:aws:kms:us-east-1:111122223333:*".into() });
+//! let decision = authorize(&root, &target, &Request::new(Action::parse("kms:ListKeys")?, &call));
+//! assert!(decision.is_allowed());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod authorize;
+mod context;
+mod facts;
+mod grant;
+mod layers;
+mod names;
+mod operation;
+mod principals;
+mod sentence;
+
+pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
+pub use facts::{
+    ALIASES_PER_KEY_MAX, Attached, CallFacts, KeyFacts, KeyManager, Membership, MultiRegionKeyType, Principal, Request, Resource, ResourcePolicy,
+    SessionFacts, Subject, Target, Via, VpcEndpoint,
+};
+pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest};
+pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
+pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
+pub use operation::{GrantOperation, Operation, ResourceKind};
+pub use sentence::{hidden_sentence, sentence};

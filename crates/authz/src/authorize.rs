@@ -1,0 +1,375 @@
+//! The decision: all layers, one table (§3).
+
+use keyward_policy::{Action, KmsPermission};
+
+use crate::facts::{Attached, Principal, Request, Resource, Subject, Target};
+use crate::grant::{GranteeMatch, Retirement, retirement};
+use crate::layers::{Layers, Origin, StatementRef, Verdict, consult};
+use crate::names::KeyArn;
+use crate::operation::crosses_accounts;
+
+/// The layer that decided.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Layer {
+    /// The key policy alone, or another resource's own policy.
+    KeyPolicy,
+    /// Identity policies.
+    Identity,
+    /// A grant.
+    Grant,
+    /// A resource control policy.
+    Rcp,
+    /// A service control policy.
+    Scp,
+    /// A VPC endpoint's policy.
+    Endpoint,
+    /// The permissions boundary.
+    Boundary,
+    /// A session policy.
+    Session,
+    /// The operation does not work across accounts [A313].
+    Operation,
+}
+
+impl Layer {
+    /// The name in cases and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeyPolicy => "key-policy",
+            Self::Identity => "identity",
+            Self::Grant => "grant",
+            Self::Rcp => "rcp",
+            Self::Scp => "scp",
+            Self::Endpoint => "endpoint",
+            Self::Boundary => "boundary",
+            Self::Session => "session",
+            Self::Operation => "operation",
+        }
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// A Deny matched [A301].
+    Denied,
+    /// No Allow where one was needed.
+    Silent,
+}
+
+/// Allowed or refused, by which layer, and by what. Nothing in it is text: words are made by [`sentence`](crate::sentence) and
+/// [`explain`](crate::explain) when somebody reads them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decision {
+    outcome: Result<(), Refusal>,
+    layer: Layer,
+    /// The statements and grants that decided.
+    statements: Vec<StatementRef>,
+    rules: &'static [&'static str],
+    granted: Option<(KeyArn, KmsPermission)>,
+}
+
+impl Decision {
+    /// Whether the request is allowed.
+    pub fn is_allowed(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// Why not, if not.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.outcome.err()
+    }
+
+    /// The layer that decided.
+    pub fn layer(&self) -> Layer {
+        self.layer
+    }
+
+    /// The statements and grants that decided.
+    pub fn statements(&self) -> &[StatementRef] {
+        &self.statements
+    }
+
+    /// The numbers of the rules that decided.
+    pub fn rules(&self) -> &'static [&'static str] {
+        self.rules
+    }
+
+    /// The permit, if this decision allowed a KMS permission on a key.
+    pub fn permit(self) -> Option<Permit> {
+        let (key, permission) = self.granted?;
+        self.outcome.ok().map(|()| Permit { key, permission })
+    }
+
+    fn allow(layer: Layer, rules: &'static [&'static str], statements: Vec<StatementRef>) -> Self {
+        Self { outcome: Ok(()), layer, statements, rules, granted: None }
+    }
+
+    fn deny(layer: Layer, rules: &'static [&'static str], statements: &[StatementRef]) -> Self {
+        Self { outcome: Err(Refusal::Denied), layer, statements: statements.to_vec(), rules, granted: None }
+    }
+
+    fn silent(layer: Layer, rules: &'static [&'static str]) -> Self {
+        Self { outcome: Err(Refusal::Silent), layer, statements: Vec::new(), rules, granted: None }
+    }
+}
+
+/// Proof that [`authorize`] allowed one permission on one key. There is no other way to make one:
+///
+/// ```compile_fail
+/// fn forge(key: keyward_authz::KeyArn, permission: keyward_policy::KmsPermission) -> keyward_authz::Permit {
+///     keyward_authz::Permit { key, permission }
+/// }
+/// ```
+///
+/// The same with a decision compiles:
+///
+/// ```
+/// fn earn(decision: keyward_authz::Decision) -> Option<keyward_authz::Permit> {
+///     decision.permit()
+/// }
+/// ```
+///
+/// and it cannot be used twice:
+///
+/// ```compile_fail
+/// fn spend(_: keyward_authz::Permit) {}
+/// fn twice(permit: keyward_authz::Permit) {
+///     spend(permit);
+///     spend(permit);
+/// }
+/// ```
+#[must_use]
+#[derive(Debug)]
+pub struct Permit {
+    key: KeyArn,
+    permission: KmsPermission,
+}
+
+impl Permit {
+    /// The key for which it is good.
+    pub fn key(&self) -> &KeyArn {
+        &self.key
+    }
+
+    /// The permission for which it is good.
+    pub fn permission(&self) -> KmsPermission {
+        self.permission
+    }
+}
+
+/// Decides one permission on one resource. Pure, total, and the only place where access is decided.
+pub fn authorize(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Decision {
+    decide(subject, target, request, &consult(subject, target, request))
+}
+
+pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'_>, layers: &Layers) -> Decision {
+    let situation = Situation::of(subject, target, request);
+    let mut decision = refused_by_deny(situation, layers)
+        .or_else(|| refused_by_operation(situation, target, request))
+        .or_else(|| refused_by_organization(subject, layers))
+        .unwrap_or_else(|| by_allows(situation, subject, target, request, layers));
+    if let (Resource::Key { key, .. }, Action::Kms(permission), true) = (&target.resource, &request.action, decision.is_allowed()) {
+        decision.granted = Some((key.arn.clone(), *permission));
+    }
+    decision
+}
+
+/// Which sources can allow at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Situation {
+    /// Retiring a grant: decided by the grant [A620].
+    Retire,
+    /// No key and no policy of a resource: identity policies alone [A403].
+    IdentityAlone,
+    /// Caller and resource are of one account, or the caller is a service [A208].
+    OneAccount,
+    /// The caller's account is not the owner's [A310].
+    AcrossAccounts,
+}
+
+impl Situation {
+    fn of(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Self {
+        if request.retires.is_some() {
+            return Self::Retire;
+        }
+        let own_policy = match &target.resource {
+            Resource::Key { .. } => true,
+            Resource::Other { policy, .. } => policy.is_some(),
+            Resource::Alias { .. } | Resource::None { .. } => false,
+        };
+        match (subject.principal.account(), target.owner()) {
+            _ if request.identity_only || !own_policy => Self::IdentityAlone,
+            (Some(caller), Some(owner)) if caller != owner => Self::AcrossAccounts,
+            _ => Self::OneAccount,
+        }
+    }
+}
+
+/// [A301] Any matching Deny ends it. Reported in the order of [A340]; across accounts the caller's own side first [A906].
+fn refused_by_deny(situation: Situation, layers: &Layers) -> Option<Decision> {
+    let none = &[][..];
+    let denies = |verdict: &Option<Verdict>| verdict.as_ref().map_or(none, |verdict| &verdict.denies[..]).to_vec();
+    let scp: Vec<StatementRef> = layers.scp.iter().flatten().flat_map(|level| level.denies.iter().copied()).collect();
+    let mut sides = [
+        (Layer::Rcp, layers.rcp.denies.clone()),
+        (Layer::Scp, scp),
+        (Layer::Endpoint, denies(&layers.endpoint)),
+        (Layer::KeyPolicy, layers.resource.denies.clone()),
+        (Layer::Identity, layers.identity.denies.clone()),
+        (Layer::Boundary, denies(&layers.boundary)),
+        (Layer::Session, denies(&layers.session)),
+    ];
+    if situation == Situation::AcrossAccounts {
+        sides.sort_by_key(|(layer, _)| matches!(layer, Layer::Rcp | Layer::KeyPolicy));
+    }
+    let (layer, statements) = sides.iter().find(|(_, statements)| !statements.is_empty())?;
+    Some(Decision::deny(*layer, &["A301"], statements))
+}
+
+/// [A313] Only some operations work on keys of other accounts.
+fn refused_by_operation(situation: Situation, target: &Target<'_>, request: &Request<'_>) -> Option<Decision> {
+    let Action::Kms(permission) = &request.action else { return None };
+    let across = situation == Situation::AcrossAccounts && matches!(target.resource, Resource::Key { .. });
+    (across && !crosses_accounts(*permission)).then(|| Decision::silent(Layer::Operation, &["A313"]))
+}
+
+/// [A320] Each level of SCPs must allow; [A330] so must the endpoint's policy.
+fn refused_by_organization(_subject: &Subject, layers: &Layers) -> Option<Decision> {
+    if layers.scp.iter().flatten().any(|level| !level.allows()) {
+        return Some(Decision::silent(Layer::Scp, &["A320"]));
+    }
+    layers.endpoint.as_ref().filter(|endpoint| !endpoint.allows()).map(|_| Decision::silent(Layer::Endpoint, &["A330"]))
+}
+
+/// What the caller's own side says when identity policies are asked.
+fn own_side(subject: &Subject, layers: &Layers) -> Result<(), Layer> {
+    // [A209] The root user needs no identity policy on its own side.
+    if !matches!(subject.principal, Principal::Root { .. }) && !layers.identity.allows() {
+        return Err(Layer::Identity);
+    }
+    limits(subject, layers)
+}
+
+/// Boundary and session policy, where they bind.
+fn limits(subject: &Subject, layers: &Layers) -> Result<(), Layer> {
+    if layers.boundary.as_ref().is_some_and(|boundary| !boundary.allows()) {
+        return Err(Layer::Boundary);
+    }
+    // [A219] A federated user without session policy has one that allows nothing.
+    let federated = matches!(subject.principal, Principal::FederatedUser { .. });
+    let silent = layers.session.as_ref().map_or(federated, |session| !session.allows());
+    if silent { Err(Layer::Session) } else { Ok(()) }
+}
+
+/// Nobody denied. Who allows?
+fn by_allows(situation: Situation, subject: &Subject, target: &Target<'_>, request: &Request<'_>, layers: &Layers) -> Decision {
+    let resource = &layers.resource;
+    match situation {
+        Situation::Retire => by_retirement(subject, request, layers),
+        Situation::IdentityAlone => match own_side(subject, layers) {
+            Ok(()) => Decision::allow(Layer::Identity, &["A403"], layers.identity.allows.clone()),
+            Err(layer) => Decision::silent(layer, &["A403"]),
+        },
+        // [A307] One of three sources allows: the key policy itself, the key policy's delegation with identity policies, a grant.
+        Situation::OneAccount => {
+            let limits = limits(subject, layers);
+            let own = own_side(subject, layers);
+            match (!resource.direct.is_empty(), !resource.bounded.is_empty(), !resource.delegated.is_empty()) {
+                (true, _, _) => Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits.is_ok())),
+                (false, true, _) if limits.is_ok() => Decision::allow(Layer::KeyPolicy, &["A307", "A213"], resource.bounded.clone()),
+                (false, _, true) if own.is_ok() => {
+                    Decision::allow(Layer::Identity, &["A307", "A303"], joined(&resource.delegated, &layers.identity.allows))
+                }
+                (false, bounded, delegated) => match by_grant(subject, layers) {
+                    Some(decision) => decision,
+                    // The named role's limits are what is missing.
+                    None if bounded => Decision::silent(limits.err().unwrap_or(Layer::Boundary), &["A213"]),
+                    None if delegated => Decision::silent(own.err().unwrap_or(Layer::Identity), &["A218", "A307"]),
+                    None => match refused_grant_limit(subject, layers) {
+                        Some(layer) => Decision::silent(layer, &["A608"]),
+                        None => Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
+                    },
+                },
+            }
+        }
+        // [A310] Both halves, or a grant for both [A641].
+        Situation::AcrossAccounts => match (own_side(subject, layers), resource.admits()) {
+            (Ok(()), true) => Decision::allow(Layer::Identity, &["A310"], joined(&resource.allows(), &layers.identity.allows)),
+            (own, _) => by_grant(subject, layers).unwrap_or_else(|| match own {
+                Err(layer) => Decision::silent(layer, &["A310", "A906"]),
+                Ok(()) => {
+                    let _ = target;
+                    Decision::silent(Layer::KeyPolicy, &["A310", "A906"])
+                }
+            }),
+        },
+    }
+}
+
+fn direct_statements(layers: &Layers, limits_pass: bool) -> Vec<StatementRef> {
+    let mut all = layers.resource.direct.clone();
+    if limits_pass {
+        all.extend(&layers.resource.bounded);
+        all.sort_unstable();
+    }
+    all
+}
+
+fn joined(first: &[StatementRef], second: &[StatementRef]) -> Vec<StatementRef> {
+    first.iter().chain(second).copied().collect()
+}
+
+/// [A307c] [A608] [A641] A grant allows by itself, save what limits its kind of grantee.
+fn by_grant(subject: &Subject, layers: &Layers) -> Option<Decision> {
+    let serving: Vec<StatementRef> = layers
+        .grants
+        .iter()
+        .filter(|grant| grant_limit(subject, layers, grant.who).is_ok())
+        .map(|grant| StatementRef { origin: Origin::Grant(grant.at), statement: 0 })
+        .collect();
+    (!serving.is_empty()).then(|| Decision::allow(Layer::Grant, &["A307", "A609"], serving))
+}
+
+fn grant_limit(subject: &Subject, layers: &Layers, who: GranteeMatch) -> Result<(), Layer> {
+    match who {
+        GranteeMatch::Itself => Ok(()),
+        GranteeMatch::Limited => limits(subject, layers),
+        GranteeMatch::OfAccount => own_side(subject, layers),
+    }
+}
+
+/// The layer for whose silence a grant that names the caller does not serve.
+fn refused_grant_limit(subject: &Subject, layers: &Layers) -> Option<Layer> {
+    layers.grants.iter().find_map(|grant| grant_limit(subject, layers, grant.who).err()).filter(|layer| *layer != Layer::Identity)
+}
+
+/// [A620]
+fn by_retirement(subject: &Subject, request: &Request<'_>, layers: &Layers) -> Decision {
+    let Some(grant) = request.retires else { return Decision::silent(Layer::Grant, &["A620"]) };
+    let at = StatementRef { origin: Origin::Grant(0), statement: 0 };
+    match retirement(grant, subject) {
+        None => Decision::silent(Layer::Grant, &["A620"]),
+        Some(Retirement::RetiringPrincipal) => Decision::allow(Layer::Grant, &["A620"], vec![at]),
+        Some(Retirement::Grantee(who)) => match grant_limit(subject, layers, who) {
+            Ok(()) => Decision::allow(Layer::Grant, &["A620"], vec![at]),
+            Err(layer) => Decision::silent(layer, &["A620"]),
+        },
+        Some(Retirement::Account) => match own_side(subject, layers) {
+            Ok(()) => Decision::allow(Layer::Identity, &["A620"], layers.identity.allows.clone()),
+            Err(layer) => Decision::silent(layer, &["A620"]),
+        },
+    }
+}
+
+/// The policies behind an [`Origin`], for showing them.
+pub(crate) fn attached<'a>(subject: &'a Subject, target: &'a Target<'_>, origin: Origin) -> Option<&'a Attached> {
+    match origin {
+        Origin::Identity(at) => subject.identity.get(at),
+        Origin::Boundary => subject.boundary.as_ref(),
+        Origin::Session(at) => subject.session.as_ref()?.get(at),
+        Origin::Scp(level, at) => subject.scps.as_ref()?.get(level)?.get(at),
+        Origin::Rcp(at) => target.rcps.get(at),
+        Origin::Resource | Origin::Ram | Origin::Endpoint | Origin::Grant(_) => None,
+    }
+}

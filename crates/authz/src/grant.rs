@@ -1,0 +1,241 @@
+//! Grants (§6): what they hold, when they serve, and who may retire them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyward_policy::{AccountId, Arn, KmsPermission};
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{Principal, Request, Subject};
+use crate::names::{GrantId, KeyArn, UniqueId};
+use crate::operation::GrantOperation;
+
+/// A principal named in a grant, bound to the entity that existed then [A606].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum GrantPrincipal {
+    /// An account, user, role, session or federated user.
+    Aws {
+        /// As requested.
+        arn: Arn,
+        /// The unique id of the user or role when the grant was made.
+        #[serde(default)]
+        bound: Option<UniqueId>,
+    },
+    /// A service principal [A607].
+    Service {
+        /// `dynamodb.us-east-1.amazonaws.com`
+        name: Arc<str>,
+    },
+}
+
+impl GrantPrincipal {
+    /// As it was requested.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Aws { arn, .. } => arn.as_str(),
+            Self::Service { name } => name,
+        }
+    }
+}
+
+/// What restricts a grant [A610].
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct GrantConstraints {
+    /// The request's context is exactly this.
+    pub encryption_context_equals: Option<BTreeMap<String, String>>,
+    /// The request's context holds at least this.
+    pub encryption_context_subset: Option<BTreeMap<String, String>>,
+    /// The resource on whose behalf a service calls [A613].
+    pub source_arn: Option<String>,
+}
+
+impl GrantConstraints {
+    /// The pairs of whichever context constraint there is [A543].
+    pub fn encryption_context(&self) -> Option<&BTreeMap<String, String>> {
+        self.encryption_context_equals.as_ref().or(self.encryption_context_subset.as_ref())
+    }
+
+    /// The value of `kms:GrantConstraintType` [A552].
+    pub fn kind(&self) -> Option<&'static str> {
+        match (&self.encryption_context_equals, &self.encryption_context_subset) {
+            (Some(_), _) => Some("EncryptionContextEquals"),
+            (None, Some(_)) => Some("EncryptionContextSubset"),
+            (None, None) => None,
+        }
+    }
+}
+
+/// A grant as asked for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct GrantRequest {
+    /// Whom it is for.
+    pub grantee: GrantPrincipal,
+    /// What it holds.
+    pub operations: Vec<GrantOperation>,
+    /// What restricts it.
+    #[serde(default)]
+    pub constraints: GrantConstraints,
+    /// Who may retire it.
+    pub retiring: Option<GrantPrincipal>,
+}
+
+/// A grant on one key [A602].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Grant {
+    /// 64 hexadecimal digits.
+    pub id: GrantId,
+    /// The key.
+    pub key: KeyArn,
+    /// Whom it is for, what it holds, what restricts it, who may retire it.
+    #[serde(flatten)]
+    pub terms: GrantRequest,
+    /// The caller's account when it was made [A614].
+    pub issuing_account: AccountId,
+    /// The `Name`, if one was given.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Why a grant that names the caller does not allow what is asked, for explanations.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GrantMiss {
+    /// It is for somebody else.
+    OtherGrantee,
+    /// The grantee was deleted and made anew [A606].
+    Recreated,
+    /// The operation is not among its operations.
+    Operation,
+    /// Its context constraint is not met [A611].
+    EncryptionContext,
+    /// The call is not on behalf of its SourceArn [A613].
+    SourceArn,
+    /// The grant asked for is wider than its parent [A615].
+    WiderChild,
+}
+
+/// How a caller answers to a name in a grant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum GranteeMatch {
+    /// The user, the session, the service, the root user of the account: nothing else is needed.
+    Itself,
+    /// A session of the named role, or a federated session of the named user: boundary and session policy may limit it [A608].
+    Limited,
+    /// Another principal of the named account: needs its identity policies [A608].
+    OfAccount,
+}
+
+pub(crate) fn grantee_match(grantee: &GrantPrincipal, principal: &Principal) -> Result<GranteeMatch, GrantMiss> {
+    let other = Err(GrantMiss::OtherGrantee);
+    let GrantPrincipal::Aws { arn, bound } = grantee else {
+        let serves = matches!((grantee, principal), (GrantPrincipal::Service { name }, Principal::Service { name: caller }) if name == caller);
+        return if serves { Ok(GranteeMatch::Itself) } else { other };
+    };
+    let same_entity = |id: &Option<UniqueId>| bound.is_none() || bound == id;
+    let (found, id) = match principal {
+        Principal::User { arn: caller, id } if caller == arn => (GranteeMatch::Itself, id),
+        Principal::RoleSession { role, id, .. } if role == arn => (GranteeMatch::Limited, id),
+        Principal::RoleSession { session, .. } if session == arn => (GranteeMatch::Itself, &None),
+        Principal::FederatedUser { arn: caller, .. } if caller == arn => (GranteeMatch::Itself, &None),
+        Principal::FederatedUser { user: Some(user), user_id, .. } if user == arn => (GranteeMatch::Limited, user_id),
+        // [A624] Grants that services made in the old way name the service as an ARN would stand.
+        _ if arn.resource() == "root" && arn.service() == "iam" && principal.account().is_some_and(|account| arn.account() == Some(account)) => {
+            let root = matches!(principal, Principal::Root { .. });
+            return Ok(if root { GranteeMatch::Itself } else { GranteeMatch::OfAccount });
+        }
+        _ => return other,
+    };
+    // [A606] Bound to the entity that existed.
+    if same_entity(id) { Ok(found) } else { Err(GrantMiss::Recreated) }
+}
+
+/// Whether the grant allows the permission to this caller, constraints included.
+pub(crate) fn serves(grant: &Grant, permission: KmsPermission, subject: &Subject, request: &Request<'_>) -> Result<GranteeMatch, GrantMiss> {
+    let terms = &grant.terms;
+    let who = grantee_match(&terms.grantee, &subject.principal)?;
+    if !terms.operations.iter().any(|operation| operation.permission() == permission) {
+        return Err(GrantMiss::Operation);
+    }
+    let constraints = &terms.constraints;
+    // [A613] Fail closed: a direct call has no SourceArn. Not asked of RetireGrant.
+    if permission.name() != "RetireGrant" && constraints.source_arn.is_some() && !source_arn_met(constraints, request) {
+        return Err(GrantMiss::SourceArn);
+    }
+    match permission.name() {
+        // [A612] No encryption context, nothing to compare.
+        "DescribeKey" | "RetireGrant" | "GetPublicKey" => {}
+        // [A612] [A615] For CreateGrant the constraint binds the child.
+        "CreateGrant" => {
+            if !request.child.is_some_and(|child| child_fits(terms, child)) {
+                return Err(GrantMiss::WiderChild);
+            }
+        }
+        _ if !encryption_context_met(constraints, request.encryption_context) => return Err(GrantMiss::EncryptionContext),
+        _ => {}
+    }
+    Ok(who)
+}
+
+fn source_arn_met(constraints: &GrantConstraints, request: &Request<'_>) -> bool {
+    let key = keyward_policy::ConditionKey::new("aws:SourceArn");
+    let verbatim = request.verbatim.map(|context| keyward_policy::Context::values(context, &key));
+    let given = verbatim.as_ref().and_then(|values| values.iter().next()).or(request.call.source_arn.as_deref());
+    given.is_some() && given == constraints.source_arn.as_deref()
+}
+
+/// [A611] Names ignore case, values do not.
+fn encryption_context_met(constraints: &GrantConstraints, context: Option<&BTreeMap<String, String>>) -> bool {
+    let empty = BTreeMap::new();
+    let context = context.unwrap_or(&empty);
+    let subset = |wanted: &BTreeMap<String, String>, of: &BTreeMap<String, String>| {
+        wanted.iter().all(|(name, value)| of.iter().any(|(other, found)| other.eq_ignore_ascii_case(name) && found == value))
+    };
+    let equals = constraints.encryption_context_equals.as_ref();
+    let at_least = constraints.encryption_context_subset.as_ref();
+    equals.is_none_or(|wanted| wanted.len() == context.len() && subset(wanted, context) && subset(context, wanted))
+        && at_least.is_none_or(|wanted| subset(wanted, context))
+}
+
+/// [A615] A child made under nothing but a grant is no wider than its parent.
+fn child_fits(parent: &GrantRequest, child: &GrantRequest) -> bool {
+    let operations = child.operations.iter().all(|operation| parent.operations.contains(operation));
+    let constraints = &child.constraints;
+    let context = match (&parent.constraints.encryption_context_equals, &parent.constraints.encryption_context_subset) {
+        (Some(wanted), _) => constraints.encryption_context_equals.as_ref() == Some(wanted),
+        (None, Some(wanted)) => {
+            constraints.encryption_context().is_some_and(|pairs| wanted.iter().all(|(name, value)| pairs.get(name) == Some(value)))
+        }
+        (None, None) => true,
+    };
+    let source_arn = parent.constraints.source_arn.is_none() || parent.constraints.source_arn == constraints.source_arn;
+    operations && context && source_arn
+}
+
+/// How a caller comes to retire a grant [A620].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Retirement {
+    /// (1) The retiring principal: nothing else is needed.
+    RetiringPrincipal,
+    /// (2) The grantee of a grant that holds RetireGrant: boundary and session policy may limit a role.
+    Grantee(GranteeMatch),
+    /// (3)–(5) The issuing, owner or named account: the root user, or whoever its identity policies allow.
+    Account,
+}
+
+pub(crate) fn retirement(grant: &Grant, subject: &Subject) -> Option<Retirement> {
+    let principal = &subject.principal;
+    let retiring = grant.terms.retiring.as_ref().and_then(|retiring| grantee_match(retiring, principal).ok());
+    if matches!(retiring, Some(GranteeMatch::Itself | GranteeMatch::Limited)) {
+        return Some(Retirement::RetiringPrincipal);
+    }
+    let holds_retire = grant.terms.operations.iter().any(|operation| operation.name() == "RetireGrant");
+    if holds_retire && let Ok(who) = grantee_match(&grant.terms.grantee, principal) {
+        return Some(Retirement::Grantee(who));
+    }
+    let account = principal.account()?;
+    let concerned = account == grant.issuing_account || account == grant.key.account() || retiring.is_some();
+    concerned.then_some(Retirement::Account)
+}
