@@ -190,13 +190,14 @@ pub enum MultiRegionKeyType {
 }
 
 /// What deciding needs to know of a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct KeyFacts {
     /// Its ARN.
     pub arn: KeyArn,
     /// The `default` key policy.
     pub policy: ResourcePolicy,
     /// The `AWS_RAM` policy [A335].
+    #[serde(default)]
     pub ram_policy: Option<ResourcePolicy>,
     /// `SYMMETRIC_DEFAULT`, …
     pub spec: Cow<'static, str>,
@@ -208,7 +209,8 @@ pub struct KeyFacts {
     pub manager: KeyManager,
     /// Its part, for multi-Region keys.
     pub multi_region: Option<MultiRegionKeyType>,
-    /// All alias names, in order.
+    /// All alias names, in order. Aliases are stored by themselves; whoever loads a key fills them in.
+    #[serde(skip)]
     pub aliases: Vec<AliasName>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,

@@ -18,6 +18,7 @@
 
 mod authorize;
 mod context;
+mod explain;
 mod facts;
 mod grant;
 mod layers;
@@ -27,6 +28,7 @@ mod principals;
 mod sentence;
 
 pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
+pub use explain::{ConditionReport, Explanation, Fix, LayerReport, Miss, StatementReport, action_named, explain};
 pub use facts::{
     ALIASES_PER_KEY_MAX, Attached, CallFacts, KeyFacts, KeyManager, Membership, MultiRegionKeyType, Principal, Request, Resource, ResourcePolicy,
     SessionFacts, Subject, Target, Via, VpcEndpoint,
