@@ -167,8 +167,8 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
     let situation = Situation::of(subject, target, request);
     let mut decision = refused_by_deny(situation, layers)
         .or_else(|| refused_by_operation(situation, target, request))
-        .or_else(|| refused_by_organization(subject, layers))
-        .unwrap_or_else(|| by_allows(situation, subject, target, request, layers));
+        .or_else(|| refused_by_limits_of_all(layers))
+        .unwrap_or_else(|| by_allows(situation, subject, request, layers));
     if let (Resource::Key { key, .. }, Action::Kms(permission), true) = (&target.resource, &request.action, decision.is_allowed()) {
         decision.granted = Some((key.arn.clone(), *permission));
     }
@@ -235,7 +235,7 @@ fn refused_by_operation(situation: Situation, target: &Target<'_>, request: &Req
 }
 
 /// [A320] Each level of SCPs must allow; [A330] so must the endpoint's policy.
-fn refused_by_organization(_subject: &Subject, layers: &Layers) -> Option<Decision> {
+fn refused_by_limits_of_all(layers: &Layers) -> Option<Decision> {
     if layers.scp.iter().flatten().any(|level| !level.allows()) {
         return Some(Decision::silent(Layer::Scp, &["A320"]));
     }
@@ -263,7 +263,7 @@ fn limits(subject: &Subject, layers: &Layers) -> Result<(), Layer> {
 }
 
 /// Nobody denied. Who allows?
-fn by_allows(situation: Situation, subject: &Subject, target: &Target<'_>, request: &Request<'_>, layers: &Layers) -> Decision {
+fn by_allows(situation: Situation, subject: &Subject, request: &Request<'_>, layers: &Layers) -> Decision {
     let resource = &layers.resource;
     match situation {
         Situation::Retire => by_retirement(subject, request, layers),
@@ -276,6 +276,8 @@ fn by_allows(situation: Situation, subject: &Subject, target: &Target<'_>, reque
             let limits = limits(subject, layers);
             let own = own_side(subject, layers);
             match (!resource.direct.is_empty(), !resource.bounded.is_empty(), !resource.delegated.is_empty()) {
+                // [A210] The task policy of an assumed root limits it.
+                (true, _, _) if subject.facts.assumed_root && limits.is_err() => Decision::silent(Layer::Session, &["A210"]),
                 (true, _, _) => Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits.is_ok())),
                 (false, true, _) if limits.is_ok() => Decision::allow(Layer::KeyPolicy, &["A307", "A213"], resource.bounded.clone()),
                 (false, _, true) if own.is_ok() => {
@@ -295,13 +297,14 @@ fn by_allows(situation: Situation, subject: &Subject, target: &Target<'_>, reque
         }
         // [A310] Both halves, or a grant for both [A641].
         Situation::AcrossAccounts => match (own_side(subject, layers), resource.admits()) {
+            // [A312] A foreign root user's own side needs no policy, so the key policy alone allows.
+            (Ok(()), true) if matches!(subject.principal, Principal::Root { .. }) => {
+                Decision::allow(Layer::KeyPolicy, &["A310", "A312"], resource.allows())
+            }
             (Ok(()), true) => Decision::allow(Layer::Identity, &["A310"], joined(&resource.allows(), &layers.identity.allows)),
-            (own, _) => by_grant(subject, layers).unwrap_or_else(|| match own {
-                Err(layer) => Decision::silent(layer, &["A310", "A906"]),
-                Ok(()) => {
-                    let _ = target;
-                    Decision::silent(Layer::KeyPolicy, &["A310", "A906"])
-                }
+            (own, _) => by_grant(subject, layers).unwrap_or_else(|| {
+                // [A906] The own side is told first.
+                Decision::silent(own.err().unwrap_or(Layer::KeyPolicy), &["A310", "A906"])
             }),
         },
     }
@@ -356,6 +359,8 @@ fn by_retirement(subject: &Subject, request: &Request<'_>, layers: &Layers) -> D
             Err(layer) => Decision::silent(layer, &["A620"]),
         },
         Some(Retirement::Account) => match own_side(subject, layers) {
+            // The root user of a concerned account needs no permission: the grant names its account.
+            Ok(()) if matches!(subject.principal, Principal::Root { .. }) => Decision::allow(Layer::Grant, &["A620"], vec![at]),
             Ok(()) => Decision::allow(Layer::Identity, &["A620"], layers.identity.allows.clone()),
             Err(layer) => Decision::silent(layer, &["A620"]),
         },

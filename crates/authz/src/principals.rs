@@ -28,7 +28,7 @@ fn entry_admission(entry: &PrincipalEntry, policy: &ResourcePolicy, subject: &Su
     match &entry.kind {
         PrincipalKind::Everyone => Some(Admission::Direct), // [A125] [A215]
         // [A127] [A209] The root user is what the account principal names.
-        PrincipalKind::Account(account) if principal.account() == Some(*account) => {
+        PrincipalKind::Account(account) if principal.account() == Some(*account) && same_partition(&entry.text, principal) => {
             Some(if matches!(principal, Principal::Root { .. }) { Admission::Direct } else { Admission::Delegated })
         }
         PrincipalKind::Account(_) => None,
@@ -85,4 +85,15 @@ fn exempted(element: &PrincipalElement, policy: &ResourcePolicy, principal: &Pri
         Principal::Root { .. } => account(),
         Principal::Service { .. } => listed(Admission::Direct, &|kind| *kind == PrincipalKind::Service),
     }
+}
+
+/// [A121] An account ARN's partition must be the account's.
+fn same_partition(text: &str, principal: &Principal) -> bool {
+    let caller = match principal {
+        Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => arn.partition(),
+        Principal::RoleSession { role, .. } => role.partition(),
+        // Neither names a partition of its own.
+        Principal::Root { .. } | Principal::Service { .. } => return true,
+    };
+    !text.starts_with("arn:") || text.split(':').nth(1) == Some(caller)
 }

@@ -364,6 +364,10 @@ impl ArnPattern {
             }
             segments.resize(6, "*");
         }
+        // [A137] In a Resource the service is named, or nothing is.
+        if padding == Padding::Star && segments.get(2).is_some_and(|service| service.contains(['*', '?'])) && text.contains(':') {
+            return None;
+        }
         let mut globs = segments.iter().enumerate().map(|(at, segment)| {
             // [A140] Variables in a Resource stand in the sixth segment only; in conditions anywhere.
             Glob::new(segment, variables && (at == 5 || padding == Padding::None))

@@ -517,13 +517,16 @@ impl Reader {
 
     /// [A120]
     fn principal(&mut self, node: &Node, negated: bool) -> PrincipalElement {
-        let mut entries = Vec::new();
+        let (mut entries, mut services) = (Vec::new(), Vec::new());
         match &node.value {
             Value::String(text) if text == "*" => entries.push(PrincipalEntry::aws("*", node.span)),
             Value::Object(members) => {
                 self.refuse_duplicates(members);
                 for member in members {
                     let texts = self.strings(&member.node, &member.name);
+                    if member.name == "Service" {
+                        services.extend(texts.iter().map(|(_, span)| *span));
+                    }
                     entries.extend(texts.into_iter().map(|(text, span)| match member.name.as_str() {
                         "AWS" => PrincipalEntry::aws(&text, span),
                         "Service" => PrincipalEntry::service(&text, span),
@@ -550,7 +553,7 @@ impl Reader {
                 _ => false,
             };
             if invalid {
-                let service = entry.kind == PrincipalKind::Invalid && entry.text.contains(".amazonaws.com") && !entry.text.starts_with("arn:");
+                let service = services.contains(&entry.span);
                 self.issue(entry.span, if service { INVALID_SERVICE_PRINCIPALS } else { INVALID_PRINCIPALS });
             }
         }
@@ -718,7 +721,7 @@ mod tests {
         check(
             PolicyKind::Key,
             &key(r#"{"Effect":"Allow","Principal":{"Service":"evil.example.com"},"Action":"kms:*","Resource":"*"}"#),
-            INVALID_PRINCIPALS,
+            INVALID_SERVICE_PRINCIPALS,
         );
         check(
             PolicyKind::Key,
