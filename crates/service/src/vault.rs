@@ -28,7 +28,7 @@
 //! ```
 
 use keyward_authz::Permit;
-use keyward_crypto::{Entropy, KeyMaterial, MaterialId, RootKey, Sealed};
+use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, MaterialId, RootKey, Sealed};
 
 use crate::entities::{Key, KeyState, Material};
 use crate::error::Error;
@@ -114,8 +114,15 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Internal`] when randomness fails.
-    pub fn lock(&self, key_arn: &str, key_id: &str, material: &KeyMaterial, at: jiff::Timestamp, entropy: &dyn Entropy) -> Result<Material, Error> {
-        let id = MaterialId::of(key_id, material);
+    pub fn lock(
+        &self,
+        key_arn: &str,
+        key_id: &BlobKeyId,
+        material: &KeyMaterial,
+        at: jiff::Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Material, Error> {
+        let id = MaterialId::derive(key_id, material);
         let sealed: Sealed =
             self.root.seal_material(material_aad(key_arn, &id).as_bytes(), material, entropy).map_err(|_| Error::Internal("randomness failed"))?;
         Ok(Material { id, sealed, created_at: at })
