@@ -1,1 +1,43 @@
 //! Key material, the ciphertext format, the encryption context as additional data.
+//!
+//! This crate knows how keys and ciphertexts look and what may be done with secrets. It refuses to know who may use
+//! them, where they are kept, and where time and randomness come from: [`Entropy`] is a port.
+//!
+//! ```
+//! use keyward_crypto::{BlobKind, EncryptionContext, Entropy, EntropyFailed, Head, KeyMaterial, MaterialId, open, seal};
+//!
+//! struct Counting; // a test's source; the real one stands at the rim
+//! impl Entropy for Counting {
+//!     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyFailed> {
+//!         bytes.iter_mut().zip(0..).for_each(|(byte, at)| *byte = at);
+//!         Ok(())
+//!     }
+//! }
+//! let material = KeyMaterial::generate(&Counting)?;
+//! let key_id = "1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+//! let head = Head { kind: BlobKind::Encrypt, key_id, account: 111122223333, material_id: MaterialId::derive(&key_id, &material) };
+//! let context = EncryptionContext::default();
+//! let blob = seal(&head, &material, &context, b"hello", &Counting)?;
+//! assert_eq!(open(&blob, &material, &context)?.expose(), b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod blob;
+mod context;
+mod entropy;
+mod envelope;
+mod hex;
+mod kdf;
+mod material;
+mod plaintext;
+mod root;
+mod spec;
+
+pub use blob::{BLOB_BYTES_MAX, BLOB_OVERHEAD, BlobKeyId, BlobKind, Head, NotABlob, open, seal};
+pub use context::{ENCRYPTION_CONTEXT_BYTES_MAX, EncryptionContext};
+pub use entropy::{Entropy, EntropyFailed, random_bytes};
+pub use envelope::{OpenFailed, SealFailed};
+pub use material::{KeyMaterial, MaterialId, ParseMaterialIdError};
+pub use plaintext::Plaintext;
+pub use root::{KeyCheckValue, Purpose, RootKey, Sealed};
+pub use spec::{DataKeySpec, EncryptionAlgorithm, KeySpec, KeyUsage, Origin, UnknownName};

@@ -1,1 +1,34 @@
 //! KMS, IAM and STS operations over an estate: input in, output and changes out.
+//!
+//! Operations never write and never read a clock: a [`Call`] gives them one revision of the estate, one caller and one
+//! moment, and they return an [`Outcome`]. The [`Host`] runs them, commits what changes together with the call's trail
+//! record, and answers after both are durable. This crate refuses to know HTTP, SQL, wire formats and async.
+
+mod aws_managed;
+mod call;
+mod caller;
+mod entities;
+mod env;
+mod error;
+mod host;
+mod state;
+mod store;
+mod tokens;
+mod trail;
+mod vault;
+
+pub use aws_managed::AwsManagedPolicy;
+pub use call::{Call, Operate, Origin, Outcome};
+pub use caller::{Caller, Identity, Session, SessionKind, SessionPolicy};
+pub use entities::{
+    AccessKey, AccessKeyOwner, Account, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, InlinePolicies, Key,
+    KeyState, ManagedPolicy, Material, PolicyVersion, Role, Tags, User, alias_arn,
+};
+pub use env::{Clock, Env};
+pub use error::{AwsError, Error, IamCode};
+pub use host::{AuthenticateError, Host, OpenError, SecretKey};
+pub use state::State;
+pub use store::{Commit, Loaded, Row, Store, StoreError};
+pub use tokens::{IssuedCredentials, new_id, new_secret};
+pub use trail::Record;
+pub use vault::{EnabledKey, ReadyKey, Vault, ready};

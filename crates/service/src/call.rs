@@ -1,0 +1,163 @@
+//! One call: what an operation may see, ask and touch.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyward_authz::{CallFacts, Decision, KeyArn, Permit, Request, Resource, Subject, Target, authorize, sentence};
+use keyward_policy::{AccountId, Region};
+use serde_json::value::RawValue;
+
+use crate::caller::Caller;
+use crate::entities::{Change, Key};
+use crate::env::Env;
+use crate::error::Error;
+use crate::state::State;
+use crate::vault::Vault;
+
+/// Where a call comes from, as the listener and authentication found it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Who; none before or without authentication.
+    pub caller: Option<Caller>,
+    /// How the call came.
+    pub facts: CallFacts,
+    /// `x-amzn-RequestId`
+    pub request_id: String,
+}
+
+/// What an operation leaves: its output and what changes. Operations never write.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// The answer.
+    pub output: T,
+    /// What becomes true once the call is committed.
+    pub changes: Vec<Change>,
+}
+
+impl<T> Outcome<T> {
+    /// An answer that changes nothing.
+    pub fn unchanged(output: T) -> Self {
+        Self { output, changes: Vec::new() }
+    }
+
+    /// An answer that puts or deletes things.
+    pub fn changed(output: T, changes: Vec<Change>) -> Self {
+        Self { output, changes }
+    }
+}
+
+/// An operation: its input says what it is called and what it does.
+pub trait Operate: Send + 'static {
+    /// The answer.
+    type Output: Send + 'static;
+    /// `kms`, `iam`, `sts`, …: the service's name in signatures and in records.
+    const SERVICE: &'static str;
+    /// `Decrypt`
+    const NAME: &'static str;
+    /// Whether it may change the estate: then calls of its kind run one after the other.
+    const MUTATES: bool;
+    /// The `readOnly` of its record [A1005].
+    const READ_ONLY: bool = !Self::MUTATES;
+
+    /// The `requestParameters` of its record [A1006]; nothing secret, ever. JSON text, or none for null.
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        None
+    }
+
+    /// The `responseElements` of its record; none for null.
+    fn response_elements(_output: &Self::Output) -> Option<Box<RawValue>> {
+        None
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever the operation refuses; nothing has changed then.
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Self::Output>, Error>;
+}
+
+/// JSON for a record, of anything that serializes.
+pub fn raw(value: &impl serde::Serialize) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).ok()
+}
+
+/// A call in progress: one revision of the estate, one caller, one moment.
+pub struct Call<'h> {
+    /// The estate, at one revision from start to end (T22).
+    pub state: &'h State,
+    /// Clock and chance.
+    pub env: &'h Env,
+    /// The only door to key material.
+    pub vault: &'h Vault,
+    /// Where the call comes from.
+    pub origin: &'h Origin,
+    /// The authenticated caller.
+    pub caller: &'h Caller,
+    /// The caller with everything that limits or allows it.
+    pub subject: &'h Subject,
+    /// The moment of the call.
+    pub now: Timestamp,
+    pub(crate) resources: Vec<KeyArn>,
+    pub(crate) additional: Option<Box<RawValue>>,
+    pub(crate) explanation: Option<String>,
+}
+
+impl Call<'_> {
+    /// The Region that was called.
+    pub fn region(&self) -> &Region {
+        &self.origin.facts.region
+    }
+
+    /// The caller's account.
+    ///
+    /// # Errors
+    /// A service principal has none, and may not call what needs one.
+    pub fn account(&self) -> Result<AccountId, Error> {
+        self.caller.account().ok_or_else(|| Error::AccessDenied {
+            sentence: format!("User: {} is not authorized to perform this operation", self.subject.principal.caller_arn()),
+        })
+    }
+
+    /// How the call came.
+    pub fn facts(&self) -> &CallFacts {
+        &self.origin.facts
+    }
+
+    /// Names a key in the call's record [A1007].
+    pub fn concerns(&mut self, key: &KeyArn) {
+        if !self.resources.contains(key) {
+            self.resources.push(key.clone());
+        }
+    }
+
+    /// Adds `additionalEventData` to the call's record [A1010].
+    pub fn remark(&mut self, data: &impl serde::Serialize) {
+        self.additional = raw(data);
+    }
+
+    /// Asks for one permission; a refusal becomes AWS's sentence, and its reasons go into the trail.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] unless allowed.
+    pub fn authorize(&mut self, target: &Target<'_>, request: &Request<'_>) -> Result<Decision, Error> {
+        let decision = authorize(self.subject, target, request);
+        if decision.is_allowed() {
+            return Ok(decision);
+        }
+        let explanation = keyward_authz::explain(self.subject, target, request);
+        self.explanation = serde_json::to_string(&explanation).ok();
+        Err(Error::AccessDenied { sentence: sentence(self.subject, target, request, &decision) })
+    }
+
+    /// Asks for one permission on a key, and returns the permit for it.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] unless allowed.
+    pub fn permit(&mut self, key: &Arc<Key>, request: &Request<'_>) -> Result<Permit, Error> {
+        let grants = self.state.grants_for(key.arn(), &self.subject.principal);
+        let target = Target::new(Resource::Key { key: &key.facts, grants: &grants });
+        let decision = self.authorize(&target, request)?;
+        self.concerns(key.arn());
+        decision.permit().ok_or(Error::Internal("an allowed key permission without permit"))
+    }
+}

@@ -1,0 +1,501 @@
+//! What an estate is made of, each thing as it is stored: one row, replaced whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keyward_authz::{AliasName, Grant, GrantId, KeyArn, KeyFacts, KeyId, ResourcePolicy, UniqueId};
+use keyward_crypto::{MaterialId, Sealed};
+use keyward_policy::{AccountId, Arn, Policy, Region};
+use serde::{Deserialize, Serialize};
+
+/// An AWS account.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// What people call it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Whose long-term access key it is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum AccessKeyOwner {
+    /// The root user's.
+    Root {
+        /// The account.
+        account: AccountId,
+    },
+    /// An IAM user's.
+    User {
+        /// The account.
+        account: AccountId,
+        /// The user's name.
+        name: String,
+    },
+    /// A service door's [A514]: it signs nothing but exchanges for forwarded sessions.
+    Door {
+        /// The door's id.
+        door: String,
+    },
+}
+
+/// A long-term access key.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AccessKey {
+    /// `AKIA…`
+    pub id: String,
+    /// Whose.
+    pub owner: AccessKeyOwner,
+    /// The secret, sealed with the id as additional data (T12).
+    pub secret: Sealed,
+    /// `Active` or `Inactive`.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Tags in the order of their insertion [K131].
+pub type Tags = Vec<(String, String)>;
+
+/// Policies written into a user, group or role, by name.
+pub type InlinePolicies = BTreeMap<String, Policy>;
+
+/// An IAM user.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct User {
+    /// `arn:aws:iam::ACCOUNT:user/PATH/NAME`
+    pub arn: Arn,
+    /// Its account.
+    pub account: AccountId,
+    /// Unique in the account, ignoring case [K270].
+    pub name: String,
+    /// `/` or `/…/`
+    pub path: String,
+    /// `AIDA…`
+    pub id: UniqueId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+    /// Its inline policies.
+    #[serde(default)]
+    pub inline: InlinePolicies,
+    /// ARNs of attached managed policies, in order.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// ARN of the managed policy that is its permissions boundary.
+    #[serde(default)]
+    pub boundary: Option<String>,
+    /// Names of its groups.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// Sessions that this user makes count as made with MFA.
+    #[serde(default)]
+    pub mfa: bool,
+}
+
+/// An IAM group.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Group {
+    /// `arn:aws:iam::ACCOUNT:group/PATH/NAME`
+    pub arn: Arn,
+    /// Its account.
+    pub account: AccountId,
+    /// Unique in the account, ignoring case.
+    pub name: String,
+    /// `/` or `/…/`
+    pub path: String,
+    /// `AGPA…`
+    pub id: UniqueId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its inline policies.
+    #[serde(default)]
+    pub inline: InlinePolicies,
+    /// ARNs of attached managed policies.
+    #[serde(default)]
+    pub attached: Vec<String>,
+}
+
+/// An IAM role.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Role {
+    /// `arn:aws:iam::ACCOUNT:role/PATH/NAME`
+    pub arn: Arn,
+    /// Its account.
+    pub account: AccountId,
+    /// Unique in the account, ignoring case.
+    pub name: String,
+    /// `/` or `/…/`
+    pub path: String,
+    /// `AROA…`
+    pub id: UniqueId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who may assume it.
+    pub trust: ResourcePolicy,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// 3600 to 43200 seconds [K271].
+    pub session_s_max: u32,
+    /// Its inline policies.
+    #[serde(default)]
+    pub inline: InlinePolicies,
+    /// ARNs of attached managed policies.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// ARN of the managed policy that is its permissions boundary.
+    #[serde(default)]
+    pub boundary: Option<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+    /// For a service-linked role, the service, e.g. `autoscaling.amazonaws.com` [A322].
+    #[serde(default)]
+    pub service_linked: Option<String>,
+}
+
+/// One version of a managed policy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PolicyVersion {
+    /// 1 for `v1`.
+    pub number: u32,
+    /// The document.
+    pub policy: Policy,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A customer managed policy. AWS's own are not stored; see `aws_managed`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ManagedPolicy {
+    /// `arn:aws:iam::ACCOUNT:policy/PATH/NAME`
+    pub arn: Arn,
+    /// Its account.
+    pub account: AccountId,
+    /// Unique in the account, ignoring case.
+    pub name: String,
+    /// `/` or `/…/`
+    pub path: String,
+    /// `ANPA…`
+    pub id: UniqueId,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// At most five, oldest first [K271].
+    pub versions: Vec<PolicyVersion>,
+    /// The number of the version that counts.
+    pub default_version: u32,
+    /// The highest number ever given.
+    pub last_version: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When a version was last made.
+    pub updated_at: Timestamp,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+}
+
+impl ManagedPolicy {
+    /// The document that counts.
+    pub fn default_policy(&self) -> Option<&Policy> {
+        self.versions.iter().find(|version| version.number == self.default_version).map(|version| &version.policy)
+    }
+}
+
+/// Key states [K81].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "AWS's own words, listed in K81")]
+pub enum KeyState {
+    Creating,
+    Enabled,
+    Disabled,
+    PendingImport,
+    PendingDeletion,
+    PendingReplicaDeletion,
+    Unavailable,
+    Updating,
+}
+
+impl KeyState {
+    /// As AWS spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "Creating",
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingImport => "PendingImport",
+            Self::PendingDeletion => "PendingDeletion",
+            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
+            Self::Unavailable => "Unavailable",
+            Self::Updating => "Updating",
+        }
+    }
+}
+
+/// One key material of a key, sealed under the root key with the key's ARN and its own id as additional data.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Material {
+    /// A function of key id and material [K118].
+    pub id: MaterialId,
+    /// The material.
+    pub sealed: Sealed,
+    /// When it was made or imported.
+    pub created_at: Timestamp,
+}
+
+/// A KMS key.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Key {
+    /// What deciding needs to know.
+    pub facts: KeyFacts,
+    /// Its tags in order [K131]; `facts.tags` says the same.
+    #[serde(default)]
+    pub tags: Tags,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// Its state.
+    pub state: KeyState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it will be deleted, while PendingDeletion.
+    #[serde(default)]
+    pub deletion_at: Option<Timestamp>,
+    /// Oldest first; the last is the current one.
+    pub materials: Vec<Material>,
+}
+
+impl Key {
+    /// The material with which new ciphertexts are made.
+    pub fn current_material(&self) -> Option<&Material> {
+        self.materials.last()
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &KeyArn {
+        &self.facts.arn
+    }
+}
+
+/// An alias.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Alias {
+    /// Its account.
+    pub account: AccountId,
+    /// Its Region.
+    pub region: Region,
+    /// `alias/…`, unique per account and Region [K50].
+    pub name: AliasName,
+    /// The key that it names, of the same account and Region.
+    pub target: KeyId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last pointed at a key.
+    pub updated_at: Timestamp,
+}
+
+impl Alias {
+    /// `arn:aws:kms:REGION:ACCOUNT:alias/NAME`
+    pub fn arn(&self) -> String {
+        alias_arn(&self.region, self.account, &self.name)
+    }
+}
+
+/// The ARN of an alias that may or may not exist.
+pub fn alias_arn(region: &Region, account: AccountId, name: &AliasName) -> String {
+    format!("arn:{}:kms:{region}:{account}:{name}", region.partition())
+}
+
+/// A service door: lets its holder call KMS for a caller, as AWS's services do [A514].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Door {
+    /// Random, for people and as the owner of its access key.
+    pub id: String,
+    /// `s3`
+    pub service: String,
+    /// The service's Region.
+    pub region: Region,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Door {
+    /// The value of `kms:ViaService` of calls through it [A512].
+    pub fn via_service(&self) -> String {
+        format!("{}.{}.amazonaws.com", self.service, self.region)
+    }
+
+    /// The service principal that it may act as [A208].
+    pub fn service_principal(&self) -> String {
+        format!("{}.{}", self.service, self.region.partition().dns_suffix())
+    }
+}
+
+macro_rules! entities {
+    ($($kind:ident($entity:ty) = $name:literal),* $(,)?) => {
+        /// One stored thing.
+        #[derive(Clone, Debug)]
+        #[expect(missing_docs, reason = "each variant holds the type of the same name")]
+        pub enum Entity { $($kind(Arc<$entity>),)* }
+
+        /// The kinds of stored things.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[expect(missing_docs, reason = "as in `Entity`")]
+        pub enum EntityKind { $($kind,)* }
+
+        impl EntityKind {
+            /// As the store spells it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            /// Looks a kind up by the store's spelling.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$kind),)* _ => None }
+            }
+        }
+
+        impl Entity {
+            /// Its kind.
+            pub fn kind(&self) -> EntityKind {
+                match self { $(Self::$kind(_) => EntityKind::$kind,)* }
+            }
+
+            /// The stored form: a version byte and JSON.
+            ///
+            /// # Errors
+            /// Only if the value cannot be written as JSON, which is a bug.
+            pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+                let mut bytes = vec![ENTITY_VERSION];
+                match self { $(Self::$kind(entity) => serde_json::to_writer(&mut bytes, entity)?,)* }
+                Ok(bytes)
+            }
+
+            /// Reads the stored form.
+            ///
+            /// # Errors
+            /// When the bytes are of another version or not what this kind looks like.
+            pub fn decode(kind: EntityKind, bytes: &[u8]) -> Result<Self, DecodeError> {
+                let body = match bytes.split_first() {
+                    Some((&ENTITY_VERSION, body)) => body,
+                    Some((&version, _)) => return Err(DecodeError::Version(version)),
+                    None => return Err(DecodeError::Empty),
+                };
+                Ok(match kind { $(EntityKind::$kind => Self::$kind(Arc::new(serde_json::from_slice(body)?)),)* })
+            }
+        }
+    };
+}
+
+entities! {
+    Account(Account) = "account",
+    AccessKey(AccessKey) = "access-key",
+    User(User) = "user",
+    Group(Group) = "group",
+    Role(Role) = "role",
+    ManagedPolicy(ManagedPolicy) = "managed-policy",
+    Key(Key) = "key",
+    Alias(Alias) = "alias",
+    Grant(Grant) = "grant",
+    Door(Door) = "door",
+}
+
+/// The first byte of every stored entity.
+pub const ENTITY_VERSION: u8 = 1;
+
+/// Stored bytes that are not an entity.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No bytes at all.
+    #[error("the row is empty")]
+    Empty,
+    /// Written by a newer release.
+    #[error("the row has format version {0}, this release reads {ENTITY_VERSION}")]
+    Version(u8),
+    /// Not the JSON that it should be.
+    #[error("the row does not read")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Names one stored thing.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(missing_docs, reason = "the parts are those of the entity")]
+pub enum EntityKey {
+    Account(AccountId),
+    AccessKey(String),
+    User(AccountId, String),
+    Group(AccountId, String),
+    Role(AccountId, String),
+    ManagedPolicy(String),
+    Key(KeyArn),
+    Alias(AccountId, Region, AliasName),
+    Grant(KeyArn, GrantId),
+    Door(String),
+}
+
+impl EntityKey {
+    /// Its kind.
+    pub fn kind(&self) -> EntityKind {
+        match self {
+            Self::Account(_) => EntityKind::Account,
+            Self::AccessKey(_) => EntityKind::AccessKey,
+            Self::User(..) => EntityKind::User,
+            Self::Group(..) => EntityKind::Group,
+            Self::Role(..) => EntityKind::Role,
+            Self::ManagedPolicy(_) => EntityKind::ManagedPolicy,
+            Self::Key(_) => EntityKind::Key,
+            Self::Alias(..) => EntityKind::Alias,
+            Self::Grant(..) => EntityKind::Grant,
+            Self::Door(_) => EntityKind::Door,
+        }
+    }
+
+    /// The text under which the store keeps it, unique within its kind. Account and Region are part of it (T30).
+    pub fn id(&self) -> String {
+        match self {
+            Self::Account(id) => id.to_string(),
+            Self::AccessKey(id) | Self::Door(id) => id.clone(),
+            // [K270] Names are unique ignoring case.
+            Self::User(account, name) | Self::Group(account, name) | Self::Role(account, name) => format!("{account}/{}", name.to_lowercase()),
+            Self::ManagedPolicy(arn) => arn.clone(),
+            Self::Key(arn) => arn.to_string(),
+            Self::Alias(account, region, name) => format!("{account}/{region}/{name}"),
+            Self::Grant(key, id) => format!("{key}/{id}"),
+        }
+    }
+}
+
+impl Entity {
+    /// The name of this thing.
+    pub fn key(&self) -> EntityKey {
+        match self {
+            Self::Account(account) => EntityKey::Account(account.id),
+            Self::AccessKey(key) => EntityKey::AccessKey(key.id.clone()),
+            Self::User(user) => EntityKey::User(user.account, user.name.clone()),
+            Self::Group(group) => EntityKey::Group(group.account, group.name.clone()),
+            Self::Role(role) => EntityKey::Role(role.account, role.name.clone()),
+            Self::ManagedPolicy(policy) => EntityKey::ManagedPolicy(policy.arn.to_string()),
+            Self::Key(key) => EntityKey::Key(key.facts.arn.clone()),
+            Self::Alias(alias) => EntityKey::Alias(alias.account, alias.region.clone(), alias.name.clone()),
+            Self::Grant(grant) => EntityKey::Grant(grant.key.clone(), grant.id.clone()),
+            Self::Door(door) => EntityKey::Door(door.id.clone()),
+        }
+    }
+}
+
+/// What an operation changes: a thing put in place whole, or removed.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Made or replaced.
+    Put(Entity),
+    /// Gone.
+    Delete(EntityKey),
+}

@@ -1,0 +1,140 @@
+//! The one table from our errors to AWS's: code, status, text (K14–K17, K250, K266).
+
+use super::{Error, IamCode};
+
+/// An error as a client of AWS reads it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AwsError {
+    /// `NotFoundException`
+    pub code: &'static str,
+    /// The text; some errors have none [K15].
+    pub message: Option<String>,
+    /// The HTTP status [K17].
+    pub status: u16,
+}
+
+impl AwsError {
+    /// An error with status 400 and a text.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: Some(message.into()), status: 400 }
+    }
+
+    /// An error with status 400 that AWS sends without text [K15].
+    pub fn bare(code: &'static str) -> Self {
+        Self { code, message: None, status: 400 }
+    }
+
+    fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The code in a CloudTrail record: refusals are `AccessDenied` there [A1009].
+    pub fn trail_code(&self) -> &'static str {
+        if self.code == "AccessDeniedException" { "AccessDenied" } else { self.code }
+    }
+}
+
+impl From<&Error> for AwsError {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::AccessDenied { sentence } => Self::new("AccessDeniedException", sentence),
+            // [A907] The older text, which recorded suites compare with.
+            Error::CiphertextKeyHidden => Self::new(
+                "AccessDeniedException",
+                "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
+            ),
+            Error::PrincipalGone => Self::new("UnrecognizedClientException", "The security token included in the request is invalid."),
+            Error::InvalidKeyId(value) => Self::new("NotFoundException", format!("Invalid keyId '{value}'")), // [K43]
+            Error::KeyNotFound(arn) => Self::new("NotFoundException", format!("Key '{arn}' does not exist")),
+            Error::WrongRegion(region) => Self::new("NotFoundException", format!("Invalid arn {region}")),
+            Error::AliasNotFound(arn) => Self::new("NotFoundException", format!("Alias {arn} is not found.")),
+            Error::AliasNotSupported => Self::new("InvalidArnException", "Key Aliases are not supported for this operation."), // [K44]
+            Error::InvalidArn(value) => Self::new("InvalidArnException", format!("Invalid arn {value}")),
+            Error::ReservedAlias => Self::bare("NotAuthorizedException"), // [K49]
+            Error::AliasExists(arn) => Self::new("AlreadyExistsException", format!("An alias with the name {arn} already exists")), // [K50]
+            Error::GrantNotFound(id) => Self::new("NotFoundException", format!("Grant ID {id} not found")), // [K198]
+            Error::InvalidGrantId => Self::bare("InvalidGrantIdException"),
+            Error::InvalidGrantToken => Self::bare("InvalidGrantTokenException"),
+            Error::InvalidMarker => Self::bare("InvalidMarkerException"),
+            Error::UnknownPrincipal(arn) => Self::new("InvalidArnException", format!("ARN does not refer to a valid principal: {arn}")), // [A605]
+            Error::NoSuchPolicy => Self::new("NotFoundException", "No such policy exists"),                                              // [K78]
+            Error::Disabled(key) => Self::new("DisabledException", format!("{key} is disabled.")),                                       // [K84]
+            Error::PendingDeletion(key) => Self::new("KMSInvalidStateException", format!("{key} is pending deletion.")),
+            Error::NotPendingDeletion(key) => Self::new("KMSInvalidStateException", format!("{key} is not pending deletion.")),
+            Error::InvalidState { key, what } => Self::new("KMSInvalidStateException", format!("{key} is {what}.")),
+            Error::InvalidKeyUsage { key, usage, operation } => {
+                Self::new("InvalidKeyUsageException", format!("{key} key usage is {usage} which is not valid for {operation}.")) // [K150]
+            }
+            Error::IncompatibleAlgorithm { algorithm, spec } => {
+                Self::new("InvalidKeyUsageException", format!("Algorithm {algorithm} is incompatible with key spec {spec}."))
+            }
+            Error::InvalidCiphertext => Self::bare("InvalidCiphertextException"), // [K15]
+            Error::IncorrectKey => {
+                Self::new("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.") // [K163]
+            }
+            Error::DryRun => Self::new("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."), // [K153]
+            Error::MalformedPolicy(message) => Self::new("MalformedPolicyDocumentException", message),
+            Error::PolicyLockout => Self::new(
+                "MalformedPolicyDocumentException",
+                "The new key policy will not allow you to update the key policy in the future.", // [A701]
+            ),
+            Error::LimitExceeded(message) => Self { code: "LimitExceededException", message: message.clone(), status: 400 },
+            Error::Tag(message) => Self::new("TagException", *message), // [K130]
+            Error::Validation(message) => Self::new("ValidationException", message),
+            Error::Unsupported(message) => Self { code: "UnsupportedOperationException", message: message.clone(), status: 400 },
+            Error::Iam { code, message } => Self::new(code.name(), message).with_status(code.status()),
+            Error::Internal(_) | Error::Unrecorded => Self::bare("KMSInternalException").with_status(500), // [K17]
+        }
+    }
+}
+
+impl Error {
+    /// The error as IAM and STS word it: other names, other statuses [K265].
+    pub fn for_query_services(&self) -> AwsError {
+        match self {
+            Self::AccessDenied { sentence } => AwsError::new("AccessDenied", sentence).with_status(403),
+            Self::PrincipalGone => AwsError::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(403),
+            Self::Validation(message) => AwsError::new("ValidationError", message),
+            Self::MalformedPolicy(message) => AwsError::new("MalformedPolicyDocument", message),
+            Self::Internal(_) | Self::Unrecorded => AwsError::new("ServiceFailure", "An internal failure").with_status(500),
+            other => AwsError::from(other),
+        }
+    }
+}
+
+impl IamCode {
+    /// As it stands in the answer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoSuchEntity => "NoSuchEntity",
+            Self::EntityAlreadyExists => "EntityAlreadyExists",
+            Self::DeleteConflict => "DeleteConflict",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::MalformedPolicyDocument => "MalformedPolicyDocument",
+            Self::InvalidInput => "InvalidInput",
+            Self::PolicyNotAttachable => "PolicyNotAttachable",
+            Self::UnmodifiableEntity => "UnmodifiableEntity",
+            Self::ValidationError => "ValidationError",
+            Self::PackedPolicyTooLarge => "PackedPolicyTooLarge",
+            Self::AccessDenied => "AccessDenied",
+            Self::InvalidClientTokenId => "InvalidClientTokenId",
+            Self::ServiceFailure => "ServiceFailure",
+        }
+    }
+
+    /// [K266]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NoSuchEntity => 404,
+            Self::EntityAlreadyExists | Self::DeleteConflict | Self::LimitExceeded => 409,
+            Self::MalformedPolicyDocument
+            | Self::InvalidInput
+            | Self::PolicyNotAttachable
+            | Self::UnmodifiableEntity
+            | Self::ValidationError
+            | Self::PackedPolicyTooLarge => 400,
+            Self::AccessDenied | Self::InvalidClientTokenId => 403,
+            Self::ServiceFailure => 500,
+        }
+    }
+}

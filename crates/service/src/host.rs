@@ -1,0 +1,488 @@
+//! Runs calls: against one revision, recorded before they are answered, committed in groups.
+//!
+//! Reading calls run side by side on the newest durable revision. Changing calls run one after the other on the
+//! newest revision of all, which may not be durable yet; each is queued in that order, so whatever it was based on
+//! reaches the disk before it or with it. One thread writes: it takes all that waits, commits it in one transaction
+//! (one fsync for many calls), publishes the newest revision, and only then lets the calls answer.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use keyward_crypto::{Purpose, RootKey};
+use zeroize::Zeroizing;
+
+use crate::call::{Call, Operate, Origin};
+use crate::caller::{Caller, Identity, Session};
+use crate::entities::{AccessKeyOwner, Change};
+use crate::env::Env;
+use crate::error::{AwsError, Error};
+use crate::state::State;
+use crate::store::{Commit, Row, Store, StoreError};
+use crate::trail::{Told, records};
+use crate::vault::Vault;
+
+/// Most calls that one transaction takes: bounds how long the first of them waits for the others.
+const COMMITS_PER_BATCH_MAX: usize = 512;
+
+/// A running key service, without a wire.
+pub struct Host {
+    published: Arc<ArcSwap<State>>,
+    head: Arc<Mutex<Arc<State>>>,
+    queue: Mutex<Option<mpsc::Sender<Pending>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    failed: Arc<AtomicBool>,
+    latest_ms: AtomicI64,
+    env: Env,
+    vault: Vault,
+}
+
+/// Called once the call is durable, or is known not to be.
+type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+struct Pending {
+    commit: Commit,
+    /// The revision that this commit leads to; none if it changes nothing.
+    next: Option<Arc<State>>,
+    done: Done,
+}
+
+/// Why a host does not open. Nothing has been touched.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another root key than the one under which the store is sealed (T40).
+    #[error("this is not the root key under which the data is sealed; nothing was touched")]
+    WrongRootKey,
+    /// The store does not read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gives no thread.
+    #[error("no thread for the writer: {0}")]
+    Thread(String),
+}
+
+/// Why credentials are not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError<E> {
+    /// No such key, an inactive one, or a token that is not this key's [K29].
+    #[error("the access key id or the session token is not valid")]
+    Unknown,
+    /// The session has ended [K29].
+    #[error("the session has expired")]
+    Expired,
+    /// The signature was checked and is wrong.
+    #[error("the signature is wrong")]
+    Signature(E),
+}
+
+/// The secret behind an access key id, unsealed when asked for.
+pub struct SecretKey<'h> {
+    source: SecretSource<'h>,
+}
+
+enum SecretSource<'h> {
+    Sealed {
+        vault: &'h Vault,
+        id: &'h str,
+        sealed: &'h keyward_crypto::Sealed,
+    },
+    Derived(Zeroizing<String>),
+    /// Nobody's: unknown ids cost what known ones do (T8).
+    Dummy,
+}
+
+impl SecretKey<'_> {
+    /// Whether this is a real secret, worth keeping a derived key of.
+    pub fn is_real(&self) -> bool {
+        !matches!(self.source, SecretSource::Dummy)
+    }
+
+    /// The secret access key.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the sealed row does not open.
+    pub fn expose(&self) -> Result<Zeroizing<String>, Error> {
+        match &self.source {
+            SecretSource::Sealed { vault, id, sealed } => {
+                let bytes = vault.root().open(Purpose::AccessKeySecret, id.as_bytes(), sealed);
+                let bytes = bytes.map_err(|_| Error::Internal("an access key secret does not open under the root key"))?;
+                std::str::from_utf8(&bytes)
+                    .map(|secret| Zeroizing::new(secret.to_owned()))
+                    .map_err(|_| Error::Internal("an access key secret is no text"))
+            }
+            SecretSource::Derived(secret) => Ok(secret.clone()),
+            SecretSource::Dummy => Ok(Zeroizing::new("0".repeat(40))),
+        }
+    }
+}
+
+impl Host {
+    /// Opens a store: checks the root key, loads the estate, starts the writer.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has been written then.
+    pub fn open(mut store: Box<dyn Store>, root: RootKey, env: Env) -> Result<Self, OpenError> {
+        let loaded = store.load()?;
+        match loaded.root_key {
+            Some(check) if check != root.check_value() => return Err(OpenError::WrongRootKey),
+            Some(_) => {}
+            None => store.adopt_root_key(&root.check_value())?,
+        }
+        let state = Arc::new(State::load(loaded.revision, loaded.entities));
+        let published = Arc::new(ArcSwap::new(state.clone()));
+        let head = Arc::new(Mutex::new(state));
+        let failed = Arc::new(AtomicBool::new(false));
+        let (sender, receiver) = mpsc::channel();
+        let writer = Writer { store, receiver, published: published.clone(), head: head.clone(), failed: failed.clone() };
+        let writer =
+            std::thread::Builder::new().name("keyward-writer".into()).spawn(move || writer.run()).map_err(|e| OpenError::Thread(e.to_string()))?;
+        Ok(Self {
+            published,
+            head,
+            queue: Mutex::new(Some(sender)),
+            writer: Mutex::new(Some(writer)),
+            failed,
+            latest_ms: AtomicI64::new(loaded.latest_ms),
+            env,
+            vault: Vault::new(root),
+        })
+    }
+
+    /// The newest durable revision.
+    pub fn state(&self) -> Arc<State> {
+        self.published.load_full()
+    }
+
+    /// Clock and chance.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The vault, for administration.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Whether the store has failed for good: then every call is refused (T50).
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Now, and never before anything that was ever recorded: what has expired stays expired (T5).
+    pub fn now(&self) -> Timestamp {
+        let now = self.env.clock.now();
+        let latest = self.latest_ms.fetch_max(now.as_millisecond(), Ordering::AcqRel);
+        if latest <= now.as_millisecond() { now } else { Timestamp::from_millisecond(latest).unwrap_or(now) }
+    }
+
+    /// Finds who calls. `prove` is given the secret and checks the signature with it; unknown ids get a dummy, so
+    /// that they cost the same (T8). There is no other way to make a [`Caller`] (T1).
+    ///
+    /// # Errors
+    /// [`AuthenticateError`]; a wrong signature is told before an expired session.
+    pub fn authenticate<E>(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+        prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>,
+    ) -> Result<Caller, AuthenticateError<E>> {
+        let state = self.state();
+        let unknown = |prove: Box<dyn FnOnce(&SecretKey<'_>) -> Result<(), E> + '_>| {
+            let _ = prove(&SecretKey { source: SecretSource::Dummy });
+            AuthenticateError::Unknown
+        };
+        if let Some(token) = token {
+            let Some((session, secret)) = self.open_session(access_key_id, token) else { return Err(unknown(Box::new(prove))) };
+            prove(&SecretKey { source: SecretSource::Derived(secret) }).map_err(AuthenticateError::Signature)?;
+            if session.expires_at <= self.now() {
+                return Err(AuthenticateError::Expired);
+            }
+            let caller = Caller::authenticated(session.identity.clone(), Some(Arc::new(session)), access_key_id.to_owned());
+            return if state.subject(&caller).is_some() { Ok(caller) } else { Err(AuthenticateError::Unknown) };
+        }
+        let Some(key) = state.access_key(access_key_id).filter(|key| key.active) else { return Err(unknown(Box::new(prove))) };
+        let identity = match &key.owner {
+            AccessKeyOwner::Root { account } => Some(Identity::Root { account: *account }),
+            AccessKeyOwner::User { account, name } => {
+                state.user(*account, name).map(|user| Identity::User { account: *account, name: user.name.clone(), id: user.id.clone() })
+            }
+            // A door's own key signs nothing but exchanges, as the service itself [A208].
+            AccessKeyOwner::Door { door } => state.door(door).map(|door| Identity::Service { name: door.service_principal() }),
+        };
+        let Some(identity) = identity else { return Err(unknown(Box::new(prove))) };
+        let sealed = SecretSource::Sealed { vault: &self.vault, id: &key.id, sealed: &key.secret };
+        prove(&SecretKey { source: sealed }).map_err(AuthenticateError::Signature)?;
+        Ok(Caller::authenticated(identity, None, access_key_id.to_owned()))
+    }
+
+    fn open_session(&self, access_key_id: &str, token: &str) -> Option<(Session, Zeroizing<String>)> {
+        crate::tokens::open_session(self.vault.root(), access_key_id, token)
+    }
+
+    /// Runs an operation. `done` is called exactly once, after the call's record is durable (or cannot be).
+    pub fn perform<I: Operate>(&self, origin: Origin, input: I, done: impl FnOnce(Result<I::Output, Error>) + Send + 'static) {
+        if self.has_failed() {
+            return done(Err(Error::Unrecorded));
+        }
+        if I::MUTATES {
+            let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = head.clone();
+            if let Some(next) = self.run(&state, origin, input, done) {
+                *head = next;
+            }
+        } else {
+            let state = self.published.load_full();
+            self.run(&state, origin, input, done);
+        }
+    }
+
+    /// Runs the operation on one revision and queues what it leaves. Returns the next revision, if there is one.
+    fn run<I: Operate>(
+        &self,
+        state: &Arc<State>,
+        origin: Origin,
+        input: I,
+        done: impl FnOnce(Result<I::Output, Error>) + Send + 'static,
+    ) -> Option<Arc<State>> {
+        let now = self.now();
+        let request_parameters = input.request_parameters();
+        let mut tale = Tale::default();
+        let result = self.operate(state, &origin, now, input, &mut tale);
+        let (result, changes) = match result {
+            Ok(outcome) => (Ok(outcome.output), outcome.changes),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let rows = match encode(&changes) {
+            Ok(rows) => rows,
+            Err(error) => {
+                done(Err(error));
+                return None;
+            }
+        };
+        let next = (!changes.is_empty()).then(|| Arc::new(state.with(&changes)));
+        let error = result.as_ref().err().map(|error| if I::SERVICE == "kms" { AwsError::from(error) } else { error.for_query_services() });
+        let response_elements = result.as_ref().ok().and_then(I::response_elements);
+        let told = Told {
+            state: next.as_ref().unwrap_or(state),
+            origin: &origin,
+            service: I::SERVICE,
+            event_name: I::NAME,
+            read_only: I::READ_ONLY,
+            time: now,
+            request_parameters: request_parameters.as_deref(),
+            response_elements: response_elements.as_deref(),
+            additional: tale.additional.as_deref(),
+            resources: &tale.resources,
+            error: error.as_ref(),
+            explanation: tale.explanation,
+        };
+        let commit = Commit { rows, records: records(&told, || self.event_id()) };
+        let done: Done = Box::new(move |committed| done(committed.and(result)));
+        self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten()
+    }
+
+    fn operate<I: Operate>(
+        &self,
+        state: &State,
+        origin: &Origin,
+        now: Timestamp,
+        input: I,
+        tale: &mut Tale,
+    ) -> Result<crate::call::Outcome<I::Output>, Error> {
+        let caller = origin.caller.as_ref().ok_or(Error::Internal("a call without caller"))?;
+        let subject = state.subject(caller).ok_or(Error::PrincipalGone)?;
+        let mut origin_now = origin.clone();
+        origin_now.facts.time = Some(now);
+        let mut call = Call {
+            state,
+            env: &self.env,
+            vault: &self.vault,
+            origin: &origin_now,
+            caller,
+            subject: &subject,
+            now,
+            resources: Vec::new(),
+            additional: None,
+            explanation: None,
+        };
+        let result = input.operate(&mut call);
+        *tale = Tale { resources: call.resources, additional: call.additional, explanation: call.explanation };
+        result
+    }
+
+    /// Records a call that never became an operation: refused at authentication, malformed, unknown (T65).
+    pub fn reject(
+        &self,
+        origin: &Origin,
+        service: &'static str,
+        event_name: &str,
+        error: &AwsError,
+        done: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) {
+        let state = self.published.load_full();
+        let told = Told {
+            state: &state,
+            origin,
+            service,
+            event_name,
+            read_only: true,
+            time: self.now(),
+            request_parameters: None,
+            response_elements: None,
+            additional: None,
+            resources: &[],
+            error: Some(error),
+            explanation: None,
+        };
+        let commit = Commit { rows: Vec::new(), records: records(&told, || self.event_id()) };
+        self.enqueue(Pending { commit, next: None, done: Box::new(done) });
+    }
+
+    /// Changes the estate on the operator's behalf: `decide` sees the newest revision and says what changes.
+    /// Blocks until durable.
+    ///
+    /// # Errors
+    /// What `decide` refuses, or [`Error::Unrecorded`].
+    pub fn administer<T>(&self, decide: impl FnOnce(&State, &Self) -> Result<(T, Vec<Change>), Error>) -> Result<T, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let output = {
+            let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+            let (output, changes) = decide(&head, self)?;
+            if changes.is_empty() {
+                return Ok(output);
+            }
+            let next = Arc::new(head.with(&changes));
+            let commit = Commit { rows: encode(&changes)?, records: Vec::new() };
+            let done: Done = Box::new(move |result| {
+                let _ = sender.send(result);
+            });
+            if self.enqueue(Pending { commit, next: Some(next.clone()), done }) {
+                *head = next;
+            }
+            output
+        };
+        receiver.recv().map_err(|_| Error::Unrecorded)??;
+        Ok(output)
+    }
+
+    /// Hands a call to the writer; one that cannot be handed over is told so.
+    fn enqueue(&self, pending: Pending) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsent = match &*queue {
+            Some(sender) => sender.send(pending).err().map(|unsent| unsent.0),
+            None => Some(pending),
+        };
+        match unsent {
+            None => true,
+            Some(pending) => {
+                drop(queue);
+                (pending.done)(Err(Error::Unrecorded));
+                false
+            }
+        }
+    }
+
+    fn event_id(&self) -> String {
+        new_uuid(&self.env)
+    }
+
+    /// Finishes what waits and stops the writer. Later calls are refused.
+    pub fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A random UUID from the call's own randomness; all zeros if that fails, which only weakens a label.
+pub(crate) fn new_uuid(env: &Env) -> String {
+    let mut bytes = [0; 16];
+    let _ = env.entropy.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+/// What an operation leaves for its record.
+#[derive(Default)]
+struct Tale {
+    resources: Vec<keyward_authz::KeyArn>,
+    additional: Option<Box<serde_json::value::RawValue>>,
+    explanation: Option<String>,
+}
+
+fn encode(changes: &[Change]) -> Result<Vec<Row>, Error> {
+    changes
+        .iter()
+        .map(|change| match change {
+            Change::Put(entity) => {
+                let body = entity.encode().map_err(|_| Error::Internal("an entity does not encode"))?;
+                Ok(Row { kind: entity.kind(), id: entity.key().id(), body: Some(body) })
+            }
+            Change::Delete(key) => Ok(Row { kind: key.kind(), id: key.id(), body: None }),
+        })
+        .collect()
+}
+
+struct Writer {
+    store: Box<dyn Store>,
+    receiver: mpsc::Receiver<Pending>,
+    published: Arc<ArcSwap<State>>,
+    head: Arc<Mutex<Arc<State>>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        while let Ok(first) = self.receiver.recv() {
+            let mut batch = vec![first];
+            batch.extend(self.receiver.try_iter().take(COMMITS_PER_BATCH_MAX - 1));
+            self.write(batch);
+        }
+    }
+
+    fn write(&mut self, batch: Vec<Pending>) {
+        let (mut commits, mut waiting, mut newest) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()), None);
+        for pending in batch {
+            commits.push(pending.commit);
+            newest = pending.next.or(newest);
+            waiting.push(pending.done);
+        }
+        // After a final failure what is on disk is unknown: nothing more is written (T50).
+        let result =
+            if self.failed.load(Ordering::Acquire) { Err(StoreError::Final("it failed before".into())) } else { self.store.commit(&commits) };
+        match result {
+            Ok(()) => {
+                if let Some(newest) = newest {
+                    self.published.store(newest);
+                }
+                for done in waiting {
+                    done(Ok(()));
+                }
+            }
+            Err(error) => self.fail(&error, waiting),
+        }
+    }
+
+    /// Takes back what never became durable, with all that was built on it.
+    fn fail(&self, error: &StoreError, mut waiting: Vec<Done>) {
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(error, StoreError::Retry(_)) {
+            self.failed.store(true, Ordering::Release);
+        }
+        // While the head is held nobody can build on it, so whatever waits now is based on what was lost.
+        waiting.extend(self.receiver.try_iter().map(|pending| pending.done));
+        *head = self.published.load_full();
+        drop(head);
+        for done in waiting {
+            done(Err(Error::Unrecorded));
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! The estate at one revision: an immutable value that a call holds from start to end (T22).
+//!
+//! Maps are persistent: a new revision shares all but the changed paths with the old one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap, OrdSet};
+use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Principal, Subject, UniqueId};
+use keyward_policy::{AccountId, Region};
+
+use crate::aws_managed;
+use crate::caller::{Caller, Identity};
+use crate::entities::{AccessKey, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, ManagedPolicy, Role, User};
+
+/// An account and a name in lower case [K270].
+type InAccount = (AccountId, String);
+
+/// Everything that is known, at one revision.
+#[derive(Clone, Default)]
+pub struct State {
+    revision: u64,
+    accounts: OrdMap<AccountId, Arc<Account>>,
+    access_keys: HashMap<String, Arc<AccessKey>>,
+    users: OrdMap<InAccount, Arc<User>>,
+    groups: OrdMap<InAccount, Arc<Group>>,
+    roles: OrdMap<InAccount, Arc<Role>>,
+    policies: OrdMap<String, Arc<ManagedPolicy>>,
+    keys: OrdMap<(AccountId, Region, KeyId), Arc<Key>>,
+    aliases: OrdMap<(AccountId, Region, AliasName), Arc<Alias>>,
+    grants: HashMap<KeyArn, KeyGrants>,
+    /// Retiring principal as written → the grants that name it.
+    retirable: HashMap<String, OrdSet<(KeyArn, GrantId)>>,
+    doors: OrdMap<String, Arc<Door>>,
+    /// Unique ids of living users and roles → their ARN.
+    unique_ids: HashMap<UniqueId, String>,
+}
+
+/// The grants on one key, found by id and by grantee: the cost of a call does not grow with the other grants.
+#[derive(Clone, Default)]
+struct KeyGrants {
+    by_id: OrdMap<GrantId, Arc<Grant>>,
+    by_grantee: HashMap<String, OrdSet<GrantId>>,
+}
+
+impl State {
+    /// The number of commits that led here.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The next revision, with the changes in it.
+    #[must_use]
+    pub fn with(&self, changes: &[Change]) -> Self {
+        let mut next = self.clone();
+        next.revision += 1;
+        for change in changes {
+            next.apply(change);
+        }
+        next
+    }
+
+    /// Builds a state from stored entities, in any order.
+    pub fn load(revision: u64, entities: impl IntoIterator<Item = Entity>) -> Self {
+        let mut state = Self { revision, ..Self::default() };
+        let mut aliases = Vec::new();
+        for entity in entities {
+            match entity {
+                // Aliases are written into their keys' facts, so the keys come first.
+                Entity::Alias(_) => aliases.push(entity),
+                entity => state.put(entity),
+            }
+        }
+        for alias in aliases {
+            state.put(alias);
+        }
+        state
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(entity) => self.put(entity.clone()),
+            Change::Delete(key) => self.delete(key),
+        }
+    }
+
+    fn put(&mut self, entity: Entity) {
+        match entity {
+            Entity::Account(account) => {
+                self.accounts.insert(account.id, account);
+            }
+            Entity::AccessKey(key) => {
+                self.access_keys.insert(key.id.clone(), key);
+            }
+            Entity::User(user) => {
+                self.unique_ids.insert(user.id.clone(), user.arn.to_string());
+                self.users.insert(in_account(user.account, &user.name), user);
+            }
+            Entity::Group(group) => {
+                self.groups.insert(in_account(group.account, &group.name), group);
+            }
+            Entity::Role(role) => {
+                self.unique_ids.insert(role.id.clone(), role.arn.to_string());
+                self.roles.insert(in_account(role.account, &role.name), role);
+            }
+            Entity::ManagedPolicy(policy) => {
+                self.policies.insert(policy.arn.to_string(), policy);
+            }
+            Entity::Key(mut key) => {
+                let place = place(key.arn());
+                // Aliases live in the state, not in the stored key.
+                let aliases = self.keys.get(&place).map(|old| old.facts.aliases.clone()).unwrap_or_default();
+                if key.facts.aliases != aliases {
+                    Arc::make_mut(&mut key).facts.aliases = aliases;
+                }
+                self.keys.insert(place, key);
+            }
+            Entity::Alias(alias) => {
+                let name = (alias.account, alias.region.clone(), alias.name.clone());
+                if let Some(old) = self.aliases.insert(name, alias.clone()) {
+                    self.rename(&old, |aliases| aliases.retain(|name| *name != old.name));
+                }
+                self.rename(&alias, |aliases| {
+                    aliases.push(alias.name.clone());
+                    aliases.sort_unstable();
+                });
+            }
+            Entity::Grant(grant) => self.put_grant(grant),
+            Entity::Door(door) => {
+                self.doors.insert(door.id.clone(), door);
+            }
+        }
+    }
+
+    fn delete(&mut self, key: &EntityKey) {
+        match key {
+            EntityKey::Account(id) => {
+                self.accounts.remove(id);
+            }
+            EntityKey::AccessKey(id) => {
+                self.access_keys.remove(id);
+            }
+            EntityKey::User(account, name) => {
+                if let Some(user) = self.users.remove(&in_account(*account, name)) {
+                    self.unique_ids.remove(&user.id);
+                }
+            }
+            EntityKey::Group(account, name) => {
+                self.groups.remove(&in_account(*account, name));
+            }
+            EntityKey::Role(account, name) => {
+                if let Some(role) = self.roles.remove(&in_account(*account, name)) {
+                    self.unique_ids.remove(&role.id);
+                }
+            }
+            EntityKey::ManagedPolicy(arn) => {
+                self.policies.remove(arn);
+            }
+            EntityKey::Key(arn) => {
+                self.keys.remove(&place(arn));
+                self.grants.remove(arn);
+            }
+            EntityKey::Alias(account, region, name) => {
+                if let Some(old) = self.aliases.remove(&(*account, region.clone(), name.clone())) {
+                    self.rename(&old, |aliases| aliases.retain(|name| *name != old.name));
+                }
+            }
+            EntityKey::Grant(key, id) => self.delete_grant(key, id),
+            EntityKey::Door(id) => {
+                self.doors.remove(id);
+            }
+        }
+    }
+
+    fn rename(&mut self, alias: &Alias, edit: impl FnOnce(&mut Vec<AliasName>)) {
+        if let Some(key) = self.keys.get_mut(&(alias.account, alias.region.clone(), alias.target.clone())) {
+            edit(&mut Arc::make_mut(key).facts.aliases);
+        }
+    }
+
+    fn put_grant(&mut self, grant: Arc<Grant>) {
+        let of_key = self.grants.entry(grant.key.clone()).or_default();
+        of_key.by_grantee.entry(grant.terms.grantee.as_str().to_owned()).or_default().insert(grant.id.clone());
+        of_key.by_id.insert(grant.id.clone(), grant.clone());
+        if let Some(retiring) = &grant.terms.retiring {
+            self.retirable.entry(retiring.as_str().to_owned()).or_default().insert((grant.key.clone(), grant.id.clone()));
+        }
+    }
+
+    fn delete_grant(&mut self, key: &KeyArn, id: &GrantId) {
+        let Some(of_key) = self.grants.get_mut(key) else { return };
+        let Some(grant) = of_key.by_id.remove(id) else { return };
+        if let Some(ids) = of_key.by_grantee.get_mut(grant.terms.grantee.as_str()) {
+            ids.remove(id);
+        }
+        if let Some(retiring) = &grant.terms.retiring
+            && let Some(named) = self.retirable.get_mut(retiring.as_str())
+        {
+            named.remove(&(key.clone(), id.clone()));
+        }
+    }
+
+    /// All accounts, by number.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
+    }
+
+    /// One account.
+    pub fn account(&self, id: AccountId) -> Option<&Arc<Account>> {
+        self.accounts.get(&id)
+    }
+
+    /// A long-term access key by id.
+    pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
+        self.access_keys.get(id)
+    }
+
+    /// All long-term access keys, in no order.
+    pub fn access_keys(&self) -> impl Iterator<Item = &Arc<AccessKey>> {
+        self.access_keys.values()
+    }
+
+    /// A user by name, ignoring case.
+    pub fn user(&self, account: AccountId, name: &str) -> Option<&Arc<User>> {
+        self.users.get(&in_account(account, name))
+    }
+
+    /// The users of an account, by name.
+    pub fn users(&self, account: AccountId) -> impl Iterator<Item = &Arc<User>> {
+        of_account(&self.users, account)
+    }
+
+    /// A group by name, ignoring case.
+    pub fn group(&self, account: AccountId, name: &str) -> Option<&Arc<Group>> {
+        self.groups.get(&in_account(account, name))
+    }
+
+    /// The groups of an account, by name.
+    pub fn groups(&self, account: AccountId) -> impl Iterator<Item = &Arc<Group>> {
+        of_account(&self.groups, account)
+    }
+
+    /// A role by name, ignoring case.
+    pub fn role(&self, account: AccountId, name: &str) -> Option<&Arc<Role>> {
+        self.roles.get(&in_account(account, name))
+    }
+
+    /// The roles of an account, by name.
+    pub fn roles(&self, account: AccountId) -> impl Iterator<Item = &Arc<Role>> {
+        of_account(&self.roles, account)
+    }
+
+    /// A customer managed policy by ARN.
+    pub fn managed_policy(&self, arn: &str) -> Option<&Arc<ManagedPolicy>> {
+        self.policies.get(arn)
+    }
+
+    /// The customer managed policies of an account, by ARN.
+    pub fn managed_policies(&self, account: AccountId) -> impl Iterator<Item = &Arc<ManagedPolicy>> {
+        self.policies.values().filter(move |policy| policy.account == account)
+    }
+
+    /// A key by ARN.
+    pub fn key(&self, arn: &KeyArn) -> Option<&Arc<Key>> {
+        self.keys.get(&place(arn))
+    }
+
+    /// A key by its parts.
+    pub fn key_at(&self, account: AccountId, region: &Region, id: &KeyId) -> Option<&Arc<Key>> {
+        self.keys.get(&(account, region.clone(), id.clone()))
+    }
+
+    /// The keys of one account in one Region, by id.
+    pub fn keys(&self, account: AccountId, region: &Region) -> impl Iterator<Item = &Arc<Key>> {
+        let region = region.clone();
+        self.keys.values().filter(move |key| key.arn().account() == account && *key.arn().region() == region)
+    }
+
+    /// Every key there is.
+    pub fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values()
+    }
+
+    /// An alias.
+    pub fn alias(&self, account: AccountId, region: &Region, name: &AliasName) -> Option<&Arc<Alias>> {
+        self.aliases.get(&(account, region.clone(), name.clone()))
+    }
+
+    /// The aliases of one account in one Region, by name.
+    pub fn aliases(&self, account: AccountId, region: &Region) -> impl Iterator<Item = &Arc<Alias>> {
+        let region = region.clone();
+        self.aliases.values().filter(move |alias| alias.account == account && alias.region == region)
+    }
+
+    /// A grant on a key.
+    pub fn grant(&self, key: &KeyArn, id: &GrantId) -> Option<&Arc<Grant>> {
+        self.grants.get(key)?.by_id.get(id)
+    }
+
+    /// The grants on a key, by id.
+    pub fn grants(&self, key: &KeyArn) -> impl Iterator<Item = &Arc<Grant>> {
+        self.grants.get(key).into_iter().flat_map(|of_key| of_key.by_id.values())
+    }
+
+    /// How many grants a key has.
+    pub fn grant_count(&self, key: &KeyArn) -> usize {
+        self.grants.get(key).map_or(0, |of_key| of_key.by_id.len())
+    }
+
+    /// The grants that name a retiring principal as written [A409].
+    pub fn grants_retirable_by<'a>(&'a self, retiring: &str) -> impl Iterator<Item = &'a Arc<Grant>> {
+        self.retirable.get(retiring).into_iter().flatten().filter_map(|(key, id)| self.grant(key, id))
+    }
+
+    /// The grants on a key that could concern a caller: those to any name that it answers to [A608].
+    pub fn grants_for(&self, key: &KeyArn, principal: &Principal) -> Vec<Arc<Grant>> {
+        let Some(of_key) = self.grants.get(key) else { return Vec::new() };
+        let named = |name: &str| of_key.by_grantee.get(name).into_iter().flatten().filter_map(|id| of_key.by_id.get(id)).cloned();
+        let root = principal.account().map(|account| format!("arn:{}:iam::{account}:root", key.region().partition()));
+        let mut found: Vec<Arc<Grant>> = named(&principal.caller_arn()).chain(root.iter().flat_map(|root| named(root))).collect();
+        match principal {
+            Principal::RoleSession { role, .. } => found.extend(named(role.as_str())),
+            Principal::FederatedUser { user: Some(user), .. } => found.extend(named(user.as_str())),
+            Principal::User { .. } | Principal::FederatedUser { .. } | Principal::Root { .. } | Principal::Service { .. } => {}
+        }
+        // The root user's own ARN is the account's: named twice, listed once.
+        found.dedup_by(|a, b| a.id == b.id);
+        found
+    }
+
+    /// A service door.
+    pub fn door(&self, id: &str) -> Option<&Arc<Door>> {
+        self.doors.get(id)
+    }
+
+    /// All service doors, by id.
+    pub fn doors(&self) -> impl Iterator<Item = &Arc<Door>> {
+        self.doors.values()
+    }
+
+    /// The ARN of the living user or role with this unique id [A207].
+    pub fn arn_of(&self, id: &UniqueId) -> Option<&str> {
+        self.unique_ids.get(id).map(String::as_str)
+    }
+
+    /// The document of a managed policy, the customer's or AWS's own.
+    pub fn policy_document(&self, arn: &str) -> Option<Attached> {
+        let policy = match self.policies.get(arn) {
+            Some(policy) => policy.default_policy()?.clone(),
+            None => aws_managed::policy(arn)?.document().clone(),
+        };
+        Some(Attached { policy, name: arn.rsplit('/').next().unwrap_or(arn).into(), arn: Some(arn.into()) })
+    }
+
+    /// Gathers what deciding must know of a caller. `None` if the principal is no longer there (T7).
+    pub fn subject(&self, caller: &Caller) -> Option<Subject> {
+        let mut subject = match &caller.identity {
+            Identity::Root { account } => Subject::new(Principal::Root { account: *account }),
+            Identity::Service { name } => Subject::new(Principal::Service { name: name.as_str().into() }),
+            Identity::User { account, name, id } => {
+                let user = self.user(*account, name).filter(|user| user.id == *id)?;
+                let mut subject = Subject::new(Principal::User { arn: user.arn.clone(), id: Some(user.id.clone()) });
+                self.attach_user(&mut subject, user);
+                subject
+            }
+            Identity::Federated { account, name, user, arn } => {
+                let behind = match user {
+                    Some((user_name, id)) => Some(self.user(*account, user_name).filter(|user| user.id == *id)?),
+                    None => None,
+                };
+                let principal = Principal::FederatedUser {
+                    arn: arn.clone(),
+                    user: behind.map(|user| user.arn.clone()),
+                    user_id: behind.map(|user| user.id.clone()),
+                };
+                let mut subject = Subject::new(principal);
+                if let Some(user) = behind {
+                    self.attach_user(&mut subject, user);
+                    subject.tags.clear();
+                }
+                let _ = name;
+                subject
+            }
+            Identity::Role { account, name, id, session } => {
+                let role = self.role(*account, name).filter(|role| role.id == *id)?;
+                let principal = Principal::RoleSession { role: role.arn.clone(), id: Some(role.id.clone()), session: session.clone() };
+                let mut subject = Subject::new(principal);
+                self.attach_policies(&mut subject, &format!("role/{name}"), &role.inline, &role.attached);
+                subject.boundary = role.boundary.as_deref().and_then(|arn| self.policy_document(arn));
+                subject.service_linked = role.service_linked.is_some();
+                subject.tags = role.tags.iter().cloned().collect();
+                subject
+            }
+        };
+        if let Some(session) = &caller.session {
+            // [A203] Session tags override the principal's tags of the same key, whatever their case.
+            for (name, value) in &session.tags {
+                subject.tags.retain(|existing, _| !existing.eq_ignore_ascii_case(name));
+                subject.tags.insert(name.clone(), value.clone());
+            }
+            subject.session = session.policies.as_ref().map(|policies| {
+                let attached = |(at, policy): (usize, &crate::caller::SessionPolicy)| Attached {
+                    policy: policy.policy.clone(),
+                    name: policy.arn.as_deref().map_or_else(|| format!("session policy {}", at + 1), str::to_owned).into(),
+                    arn: policy.arn.as_deref().map(Into::into),
+                };
+                policies.iter().enumerate().map(attached).collect()
+            });
+            subject.facts = session.facts.clone();
+        }
+        Some(subject)
+    }
+
+    fn attach_user(&self, subject: &mut Subject, user: &User) {
+        self.attach_policies(subject, &format!("user/{}", user.name), &user.inline, &user.attached);
+        for name in &user.groups {
+            if let Some(group) = self.group(user.account, name) {
+                self.attach_policies(subject, &format!("group/{}", group.name), &group.inline, &group.attached);
+            }
+        }
+        subject.boundary = user.boundary.as_deref().and_then(|arn| self.policy_document(arn));
+        subject.tags = user.tags.iter().cloned().collect();
+    }
+
+    fn attach_policies(&self, subject: &mut Subject, owner: &str, inline: &InlinePolicies, attached: &[String]) {
+        subject.identity.extend(inline.iter().map(|(name, policy)| Attached {
+            policy: policy.clone(),
+            name: format!("\"{name}\" on {owner}").into(),
+            arn: None,
+        }));
+        subject.identity.extend(attached.iter().filter_map(|arn| self.policy_document(arn)).map(|mut attached| {
+            attached.name = format!("{} on {owner}", attached.name).into();
+            attached
+        }));
+    }
+
+    /// The tags of a principal and of nothing else, by name.
+    pub fn tag_map(tags: &[(String, String)]) -> BTreeMap<String, String> {
+        tags.iter().cloned().collect()
+    }
+}
+
+fn in_account(account: AccountId, name: &str) -> InAccount {
+    (account, name.to_lowercase())
+}
+
+fn of_account<T>(map: &OrdMap<InAccount, Arc<T>>, account: AccountId) -> impl Iterator<Item = &Arc<T>> {
+    map.range((account, String::new())..).take_while(move |((owner, _), _)| *owner == account).map(|(_, value)| value)
+}
+
+fn place(arn: &KeyArn) -> (AccountId, Region, KeyId) {
+    (arn.account(), arn.region().clone(), arn.id().clone())
+}

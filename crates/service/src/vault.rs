@@ -1,0 +1,135 @@
+//! The way from a permit to key material: each step takes what only the step before can make.
+//!
+//! ```compile_fail
+//! // Material without a key that was found ready:
+//! fn skip(vault: &keyward_service::Vault, key: &keyward_service::Key) {
+//!     let _ = vault.unlock(key, &key.materials[0].id);
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! // A ready key without a permit:
+//! fn skip(key: &keyward_service::Key) {
+//!     let _ = keyward_service::ReadyKey { key };
+//! }
+//! ```
+//!
+//! The honest way compiles:
+//!
+//! ```
+//! use keyward_service::{Error, Key, Vault, ready};
+//!
+//! fn honest(vault: &Vault, key: &Key, permit: keyward_authz::Permit) -> Result<(), Error> {
+//!     let ready = ready(key, permit)?.for_usage("ENCRYPT_DECRYPT", "Decrypt")?;
+//!     let material = vault.unlock(&ready, &key.materials[0].id)?;
+//!     drop(material);
+//!     Ok(())
+//! }
+//! ```
+
+use keyward_authz::Permit;
+use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, MaterialId, RootKey, Sealed};
+
+use crate::entities::{Key, KeyState, Material};
+use crate::error::Error;
+
+/// A key whose state was checked by somebody who was permitted [K25].
+pub struct EnabledKey<'k> {
+    key: &'k Key,
+}
+
+/// A key whose state and usage fit the operation: what opens the vault.
+pub struct ReadyKey<'k> {
+    key: &'k Key,
+}
+
+/// Spends a permit: the key's state, asked only by who was permitted [A901] [K84] [K85].
+///
+/// # Errors
+/// As the state table says for cryptographic operations.
+pub fn ready(key: &Key, permit: Permit) -> Result<EnabledKey<'_>, Error> {
+    if permit.key() != key.arn() {
+        return Err(Error::Internal("a permit was shown for another key"));
+    }
+    let arn = || key.arn().clone();
+    match key.state {
+        KeyState::Enabled | KeyState::Updating => Ok(EnabledKey { key }),
+        KeyState::Disabled => Err(Error::Disabled(arn())),
+        KeyState::PendingDeletion => Err(Error::PendingDeletion(arn())),
+        KeyState::PendingReplicaDeletion => Err(Error::InvalidState { key: arn(), what: "pending replica deletion" }),
+        KeyState::PendingImport => Err(Error::InvalidState { key: arn(), what: "pending import" }),
+        KeyState::Unavailable => Err(Error::InvalidState { key: arn(), what: "unavailable" }),
+        KeyState::Creating => Err(Error::InvalidState { key: arn(), what: "creating" }),
+    }
+}
+
+impl<'k> EnabledKey<'k> {
+    /// Usage comes after state [K86] [K150].
+    ///
+    /// # Errors
+    /// [`Error::InvalidKeyUsage`] if the key is for something else.
+    pub fn for_usage(self, usage: &str, operation: &'static str) -> Result<ReadyKey<'k>, Error> {
+        if self.key.facts.usage == usage {
+            Ok(ReadyKey { key: self.key })
+        } else {
+            Err(Error::InvalidKeyUsage { key: self.key.arn().clone(), usage: self.key.facts.usage.to_string(), operation })
+        }
+    }
+}
+
+impl<'k> ReadyKey<'k> {
+    /// The key.
+    pub fn key(&self) -> &'k Key {
+        self.key
+    }
+}
+
+/// The only door to key material, and to what else is sealed under the root key.
+pub struct Vault {
+    root: RootKey,
+}
+
+impl Vault {
+    pub(crate) fn new(root: RootKey) -> Self {
+        Self { root }
+    }
+
+    /// The root key, for what is sealed beside key material: secrets, tokens, markers.
+    pub(crate) fn root(&self) -> &RootKey {
+        &self.root
+    }
+
+    /// Unseals one material of a ready key.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCiphertext`] when the key has no such material; [`Error::Internal`] when the row does not open.
+    pub fn unlock(&self, ready: &ReadyKey<'_>, material: &MaterialId) -> Result<KeyMaterial, Error> {
+        let found = ready.key.materials.iter().find(|candidate| candidate.id == *material).ok_or(Error::InvalidCiphertext)?;
+        self.root
+            .open_material(material_aad(ready.key.arn().as_str(), material).as_bytes(), &found.sealed)
+            .map_err(|_| Error::Internal("key material does not open under the root key"))
+    }
+
+    /// Seals new material for a key.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when randomness fails.
+    pub fn lock(
+        &self,
+        key_arn: &str,
+        key_id: &BlobKeyId,
+        material: &KeyMaterial,
+        at: jiff::Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Material, Error> {
+        let id = MaterialId::derive(key_id, material);
+        let sealed: Sealed =
+            self.root.seal_material(material_aad(key_arn, &id).as_bytes(), material, entropy).map_err(|_| Error::Internal("randomness failed"))?;
+        Ok(Material { id, sealed, created_at: at })
+    }
+}
+
+/// A row moved to another key, account or Region does not open (T30, T52).
+fn material_aad(key_arn: &str, id: &MaterialId) -> String {
+    format!("{key_arn}#{id}")
+}
