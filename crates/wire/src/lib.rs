@@ -1,1 +1,3 @@
 //! SigV4, AWS JSON 1.1, query and XML, and the listener on top.
+
+pub mod sigv4;
