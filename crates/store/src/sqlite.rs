@@ -1,0 +1,350 @@
+//! The embedded store: SQLite in WAL mode, flushed at every commit (T48).
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use keyward_crypto::KeyCheckValue;
+use keyward_service::{Commit, Entity, EntityKind, Loaded, Record, Store, StoreError};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::private_file;
+
+/// The schema that this release writes; newer ones are refused (T60).
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE entity (kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+    CREATE TABLE trail (
+        seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, event_id TEXT NOT NULL, request_id TEXT NOT NULL, event_name TEXT NOT NULL,
+        account TEXT, principal TEXT, key TEXT, error_code TEXT, json TEXT NOT NULL, explanation TEXT);
+    CREATE INDEX trail_request ON trail (request_id);
+";
+
+/// Why a data directory does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFailed {
+    /// Files or directories are not as they must be.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Another process owns it.
+    #[error("the data directory belongs to a running keyward (pid {pid}); stop it, or use another --data")]
+    Owned {
+        /// The owner.
+        pid: String,
+    },
+    /// Written by a newer release.
+    #[error("the data was written by a newer release (schema {found}, this one reads {SCHEMA_VERSION})")]
+    Newer {
+        /// The schema on disk.
+        found: i64,
+    },
+    /// Pages or indexes are damaged (T52).
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// SQLite says no.
+    #[error("the database does not open: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// An estate and its trail in `DIR/keyward.db`, with one owner at a time.
+pub struct SqliteStore {
+    connection: Connection,
+    /// Holds the lock while the store lives.
+    _owner: File,
+}
+
+impl SqliteStore {
+    /// Opens the directory, makes what is missing, checks what is there.
+    ///
+    /// # Errors
+    /// [`OpenFailed`]; another owner's data is not touched.
+    pub fn open(directory: &Path) -> Result<Self, OpenFailed> {
+        private_file::directory(directory)?;
+        let owner = own(&directory.join("owner.lock"))?;
+        let path = directory.join("keyward.db");
+        // Made by us first, so that SQLite finds a file of mode 0600 and gives its companions the same.
+        drop(private_file::open(&path)?);
+        private_file::sync_parent(&path)?;
+        let mut connection = Connection::open(&path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // What was sealed and replaced does not linger in free pages (T46).
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        let health: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if health != "ok" {
+            return Err(OpenFailed::Damaged(health));
+        }
+        migrate(&mut connection)?;
+        private_file::sync_parent(&path)?;
+        Ok(Self { connection, _owner: owner })
+    }
+}
+
+/// Takes the lock, and leaves our pid for whoever comes second.
+fn own(path: &Path) -> Result<File, OpenFailed> {
+    let mut file = private_file::open(path)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        file.read_to_string(&mut pid)?;
+        return Err(OpenFailed::Owned { pid: pid.trim().to_owned() });
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), OpenFailed> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found {
+        SCHEMA_VERSION => Ok(()),
+        0 => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            Ok(transaction.commit()?)
+        }
+        found => Err(OpenFailed::Newer { found }),
+    }
+}
+
+/// [T50] [T51] What may be tried again, and what may not.
+fn store_error(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Retry(error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Final(error.to_string()),
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        load(&self.connection)
+    }
+
+    fn commit(&mut self, batch: &[Commit]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(store_error)?;
+        write(&transaction, batch).map_err(store_error)?;
+        transaction.commit().map_err(store_error)
+    }
+
+    fn adopt_root_key(&mut self, check: &KeyCheckValue) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta (name, value) VALUES ('root-key', ?1)";
+        self.connection.execute(sql, [check.to_string()]).map(|_| ()).map_err(store_error)
+    }
+}
+
+fn write(connection: &Connection, batch: &[Commit]) -> Result<(), rusqlite::Error> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO entity (kind, id, body) VALUES (?1, ?2, ?3)")?;
+    let mut delete = connection.prepare_cached("DELETE FROM entity WHERE kind = ?1 AND id = ?2")?;
+    let mut record = connection.prepare_cached(
+        "INSERT INTO trail (time_ms, event_id, request_id, event_name, account, principal, key, error_code, json, explanation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let mut revisions = 0;
+    for commit in batch {
+        for row in &commit.rows {
+            match &row.body {
+                Some(body) => put.execute(params![row.kind.name(), row.id, body])?,
+                None => delete.execute(params![row.kind.name(), row.id])?,
+            };
+        }
+        revisions += i64::from(!commit.rows.is_empty());
+        for Record { request_id, time_ms, event_name, account, principal, key, error_code, json, explanation, event_id } in &commit.records {
+            let account = account.map(|account| account.to_string());
+            record.execute(params![time_ms, event_id, request_id, event_name, account, principal, key, error_code, json, explanation])?;
+        }
+    }
+    if revisions > 0 {
+        let sql = "INSERT INTO meta (name, value) VALUES ('revision', ?1) ON CONFLICT (name) DO UPDATE SET value = value + ?1";
+        connection.prepare_cached(sql)?.execute([revisions])?;
+    }
+    Ok(())
+}
+
+fn load(connection: &Connection) -> Result<Loaded, StoreError> {
+    let meta = |name: &str| {
+        let sql = "SELECT CAST(value AS TEXT) FROM meta WHERE name = ?1";
+        connection.query_row(sql, [name], |row| row.get::<_, String>(0)).optional().map_err(store_error)
+    };
+    let corrupt = |what: &str| StoreError::Corrupt(format!("{what} does not read"));
+    let root_key = meta("root-key")?.map(|text| text.parse().map_err(|_| corrupt("the root key's check value"))).transpose()?;
+    let revision = meta("revision")?.map(|text| text.parse().map_err(|_| corrupt("the revision"))).transpose()?.unwrap_or(0);
+    let latest_ms = connection.query_row("SELECT COALESCE(MAX(time_ms), 0) FROM trail", [], |row| row.get(0)).map_err(store_error)?;
+    let mut statement = connection.prepare("SELECT kind, id, body FROM entity").map_err(store_error)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(store_error)?;
+    let mut entities = Vec::new();
+    for row in rows {
+        let (kind, id, body): (String, String, Vec<u8>) = row.map_err(store_error)?;
+        let known = EntityKind::named(&kind).ok_or_else(|| corrupt(&format!("a row of kind `{kind}`")))?;
+        entities.push(Entity::decode(known, &body).map_err(|error| StoreError::Corrupt(format!("{kind} {id}: {error}")))?);
+    }
+    Ok(Loaded { root_key, revision, entities, latest_ms })
+}
+
+/// Reads estate and trail of a data directory beside its owner.
+pub struct Trail {
+    connection: Connection,
+}
+
+impl Trail {
+    /// Opens a data directory for reading.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(directory: &Path) -> Result<Self, OpenFailed> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Self { connection: Connection::open_with_flags(directory.join("keyward.db"), flags)? })
+    }
+
+    /// The estate as it is on disk.
+    ///
+    /// # Errors
+    /// When it does not read.
+    pub fn estate(&self) -> Result<Loaded, StoreError> {
+        load(&self.connection)
+    }
+
+    /// The last records, oldest of them first: sequence number and JSON.
+    ///
+    /// # Errors
+    /// When the trail does not read.
+    pub fn last(&self, limit: u32) -> Result<Vec<(i64, String)>, StoreError> {
+        let sql = "SELECT seq, json FROM (SELECT seq, json FROM trail ORDER BY seq DESC LIMIT ?1) ORDER BY seq";
+        let mut statement = self.connection.prepare(sql).map_err(store_error)?;
+        let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?))).map_err(store_error)?;
+        rows.collect::<Result<_, _>>().map_err(store_error)
+    }
+
+    /// The records of one request with the explanation of its refusal.
+    ///
+    /// # Errors
+    /// When the trail does not read.
+    pub fn of_request(&self, request_id: &str) -> Result<Vec<(String, Option<String>)>, StoreError> {
+        let sql = "SELECT json, explanation FROM trail WHERE request_id = ?1 ORDER BY seq";
+        let mut statement = self.connection.prepare(sql).map_err(store_error)?;
+        let rows = statement.query_map([request_id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(store_error)?;
+        rows.collect::<Result<_, _>>().map_err(store_error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::sync::Arc;
+
+    use keyward_service::{Account, Row};
+
+    use super::*;
+    use crate::MemoryStore;
+
+    fn private_directory() -> tempfile::TempDir {
+        tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+    }
+
+    fn put(id: &str) -> Commit {
+        let account = Account { id: id.parse().unwrap(), name: None, created_at: Default::default() };
+        let entity = Entity::Account(Arc::new(account));
+        Commit { rows: vec![Row { kind: entity.kind(), id: id.into(), body: Some(entity.encode().unwrap()) }], records: vec![record(id)] }
+    }
+
+    fn delete(id: &str) -> Commit {
+        Commit { rows: vec![Row { kind: EntityKind::Account, id: id.into(), body: None }], records: Vec::new() }
+    }
+
+    fn record(request_id: &str) -> Record {
+        Record {
+            event_id: "e".into(),
+            request_id: request_id.into(),
+            time_ms: 7,
+            event_name: "CreateKey".into(),
+            account: None,
+            principal: None,
+            key: None,
+            error_code: None,
+            json: "{}".into(),
+            explanation: Some("why".into()),
+        }
+    }
+
+    /// One suite for every backend.
+    fn keeps_what_is_committed(store: &mut dyn Store) {
+        store.commit(&[put("111122223333"), put("444455556666"), delete("111122223333")]).unwrap();
+        let loaded = store.load().unwrap();
+        assert_eq!((loaded.revision, loaded.latest_ms), (3, 7));
+        assert!(matches!(loaded.entities.as_slice(), [Entity::Account(account)] if account.id.as_str() == "444455556666"));
+    }
+
+    #[test]
+    fn both_backends_keep_what_is_committed() {
+        keeps_what_is_committed(&mut MemoryStore::default());
+        keeps_what_is_committed(&mut SqliteStore::open(private_directory().path()).unwrap());
+    }
+
+    #[test]
+    fn a_restart_finds_everything() {
+        let directory = private_directory();
+        SqliteStore::open(directory.path()).unwrap().commit(&[put("111122223333")]).unwrap();
+        assert_eq!(SqliteStore::open(directory.path()).unwrap().load().unwrap().entities.len(), 1);
+        let found = Trail::open(directory.path()).unwrap().of_request("111122223333").unwrap();
+        assert_eq!(found, [("{}".to_owned(), Some("why".to_owned()))]);
+    }
+
+    #[test]
+    fn t91_files_are_for_the_owner_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("data");
+        let mut store = SqliteStore::open(&directory).unwrap();
+        store.commit(&[put("111122223333")]).unwrap();
+        assert_eq!(directory.metadata().unwrap().mode() & 0o777, 0o700);
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", entry.path());
+        }
+        drop(store);
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = SqliteStore::open(&directory).err().unwrap().to_string();
+        assert!(error.contains("chmod 700"), "{error}");
+    }
+
+    #[test]
+    fn there_is_one_owner_at_a_time() {
+        let directory = private_directory();
+        let first = SqliteStore::open(directory.path()).unwrap();
+        let error = SqliteStore::open(directory.path()).err().unwrap().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        drop(first);
+        assert!(SqliteStore::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn t60_a_newer_schema_is_refused() {
+        let directory = private_directory();
+        let store = SqliteStore::open(directory.path()).unwrap();
+        store.connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(store);
+        assert!(matches!(SqliteStore::open(directory.path()), Err(OpenFailed::Newer { found: 99 })));
+    }
+
+    #[test]
+    fn a_row_that_does_not_read_is_named() {
+        let directory = private_directory();
+        let mut store = SqliteStore::open(directory.path()).unwrap();
+        store.connection.execute("INSERT INTO entity VALUES ('key', 'k1', x'0102')", []).unwrap();
+        let error = store.load().err().unwrap().to_string();
+        assert!(error.contains("key k1"), "{error}"); // T52
+    }
+
+    #[test]
+    fn t49_a_batch_is_whole_or_absent() {
+        let directory = private_directory();
+        let mut store = SqliteStore::open(directory.path()).unwrap();
+        store.connection.execute_batch("CREATE TRIGGER refuse BEFORE DELETE ON entity BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
+        store.commit(&[put("444455556666")]).unwrap();
+        assert!(store.commit(&[put("111122223333"), delete("444455556666")]).is_err());
+        assert_eq!(store.load().unwrap().entities.len(), 1);
+    }
+}
