@@ -11,6 +11,7 @@ mod entities;
 mod env;
 mod error;
 mod host;
+pub mod kms;
 mod state;
 mod store;
 mod tokens;

@@ -1,0 +1,456 @@
+//! Grants (§6; K195–K198).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use keyward_authz::{Grant, GrantConstraints, GrantId, GrantOperation, GrantPrincipal, GrantRequest, Operation, Request, Resource, Target};
+use keyward_crypto::Purpose;
+use keyward_policy::{Arn, KeyName, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::policies::living;
+use super::resolve::{permission, resolve};
+use super::{EpochSeconds, Nothing, Pairs};
+use crate::call::{Call, Operate, Outcome, raw};
+use crate::entities::{Change, Entity, EntityKey};
+use crate::error::Error;
+use crate::state::State;
+use crate::tokens::{open_from_client, seal_for_client};
+use crate::vault::ready;
+
+/// Most grants on one key [A604].
+const GRANTS_PER_KEY_MAX: usize = 50_000;
+/// Most pairs in a constraint, and characters in a value of one [A610].
+const CONSTRAINT_PAIRS_MAX: usize = 8;
+const CONSTRAINT_VALUE_CHARS_MAX: usize = 384;
+
+/// Reads grant tokens: each must be one of ours [K152]. Grants count at once, so a token adds nothing [A619].
+pub(crate) fn read_tokens(call: &Call<'_>, tokens: Option<&[String]>) -> Result<(), Error> {
+    for token in tokens.unwrap_or_default() {
+        open_from_client(call.vault.root(), Purpose::GrantToken, "grant", token).ok_or(Error::InvalidGrantToken)?;
+    }
+    Ok(())
+}
+
+/// Constraints as a request writes them.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct RequestedConstraints {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_context_subset: Option<Pairs>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_context_equals: Option<Pairs>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_arn: Option<String>,
+}
+
+/// `CreateGrant`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct CreateGrant {
+    pub key_id: String,
+    pub grantee_principal: Option<String>,
+    pub grantee_service_principal: Option<String>,
+    pub retiring_principal: Option<String>,
+    pub retiring_service_principal: Option<String>,
+    pub operations: Vec<GrantOperation>,
+    pub constraints: Option<RequestedConstraints>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub name: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+/// The answer to `CreateGrant`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct CreateGrantOutput {
+    pub grant_token: String,
+    pub grant_id: String,
+    #[serde(skip)]
+    pub key_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GrantParameters<'a> {
+    key_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grantee_principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retiring_principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    operations: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_id: Option<&'a str>,
+}
+
+impl Operate for CreateGrant {
+    type Output = CreateGrantOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "CreateGrant";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        raw(&GrantParameters {
+            key_id: &self.key_id,
+            grantee_principal: self.grantee_principal.as_deref().or(self.grantee_service_principal.as_deref()),
+            retiring_principal: self.retiring_principal.as_deref().or(self.retiring_service_principal.as_deref()),
+            operations: self.operations.iter().map(|operation| operation.name()).collect(),
+            name: self.name.as_deref(),
+            grant_id: None,
+        })
+    }
+
+    fn response_elements(output: &CreateGrantOutput) -> Option<Box<RawValue>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Elements<'a> {
+            grant_id: &'a str,
+            key_id: &'a str,
+        }
+        raw(&Elements { grant_id: &output.grant_id, key_id: &output.key_id })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<CreateGrantOutput>, Error> {
+        let facts = call.facts().clone();
+        let terms = self.terms(call.state)?;
+        let found = resolve(call, Operation::CreateGrant, &self.key_id)?;
+        read_tokens(call, self.grant_tokens.as_deref())?;
+        let (key, permit) = found.permit(call, self.request(&facts, &terms)?)?;
+        let enabled = ready(&key, permit)?;
+        drop(enabled);
+        check_fits(&terms, &key.facts.spec, &key.facts.usage)?;
+        check_principal(call.state, self.grantee_principal.as_deref())?;
+        check_principal(call.state, self.retiring_principal.as_deref())?;
+        if self.dry_run == Some(true) {
+            return Err(Error::DryRun); // [A618]
+        }
+        // [A617] The same name with the same terms is the same grant.
+        let same = |grant: &&Arc<Grant>| self.name.is_some() && grant.name == self.name && grant.terms == terms;
+        let (id, changes) = match call.state.grants(key.arn()).find(same) {
+            Some(grant) => (grant.id.clone(), Vec::new()),
+            None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => return Err(Error::LimitExceeded(None)),
+            None => {
+                let id = new_grant_id(call)?;
+                let issuing_account = call.account().unwrap_or(key.arn().account());
+                let grant = Grant { id: id.clone(), key: key.arn().clone(), terms, issuing_account, name: self.name, created_at: call.now };
+                (id, vec![Change::Put(Entity::Grant(Arc::new(grant)))])
+            }
+        };
+        let named = format!("{}\n{id}", key.arn());
+        let grant_token = seal_for_client(call.vault.root(), call.env, Purpose::GrantToken, "grant", named.as_bytes())?;
+        Ok(Outcome::changed(CreateGrantOutput { grant_token, grant_id: id.to_string(), key_id: key.arn().to_string() }, changes))
+    }
+}
+
+impl CreateGrant {
+    fn terms(&self, state: &State) -> Result<GrantRequest, Error> {
+        let either = |arn: &Option<String>, service: &Option<String>| match (arn, service) {
+            (Some(arn), None) => {
+                let arn: Arn = arn.parse().map_err(|_| Error::UnknownPrincipal(arn.clone()))?;
+                let bound = living(state, &arn); // [A606]
+                Ok(Some(GrantPrincipal::Aws { arn, bound }))
+            }
+            (None, Some(service)) => Ok(Some(GrantPrincipal::Service { name: service.as_str().into() })),
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(Error::Validation("Only one of a principal and a service principal can be specified.".to_owned())),
+        };
+        let constraints = self.constraints.as_ref();
+        let constraints = GrantConstraints {
+            encryption_context_equals: constraints.and_then(|constraints| constraints.encryption_context_equals.clone()),
+            encryption_context_subset: constraints.and_then(|constraints| constraints.encryption_context_subset.clone()),
+            source_arn: constraints.and_then(|constraints| constraints.source_arn.clone()),
+        };
+        let grantee = either(&self.grantee_principal, &self.grantee_service_principal)?;
+        let retiring = either(&self.retiring_principal, &self.retiring_service_principal)?;
+        let grantee = grantee.ok_or_else(|| Error::Validation("A grantee principal is required.".to_owned()))?;
+        // [A607] A service grantee needs a SourceArn constraint and somebody who may retire it.
+        if matches!(grantee, GrantPrincipal::Service { .. }) && (constraints.source_arn.is_none() || retiring.is_none()) {
+            return Err(Error::Validation("A service principal grantee requires a SourceArn constraint and a retiring principal.".to_owned()));
+        }
+        if constraints.encryption_context_equals.is_some() && constraints.encryption_context_subset.is_some() {
+            return Err(Error::Validation("More than one constraint supplied".to_owned())); // [K196]
+        }
+        let too_much =
+            |pairs: &Pairs| pairs.len() > CONSTRAINT_PAIRS_MAX || pairs.values().any(|value| value.chars().count() > CONSTRAINT_VALUE_CHARS_MAX);
+        if constraints.encryption_context().is_some_and(too_much) {
+            return Err(Error::Validation("A grant constraint holds at most 8 pairs with values of at most 384 characters.".to_owned()));
+        }
+        if self.operations.iter().all(|operation| operation.name() == "CreateGrant") {
+            return Err(Error::Validation("Grants must not contain only the CreateGrant operation.".to_owned())); // [K196]
+        }
+        Ok(GrantRequest { grantee, operations: self.operations.clone(), constraints, retiring })
+    }
+
+    /// [A550]–[A555]
+    fn request<'r>(&'r self, facts: &'r keyward_authz::CallFacts, terms: &'r GrantRequest) -> Result<Request<'r>, Error> {
+        let mut request = Request::new(permission(Operation::CreateGrant)?, facts);
+        request.encryption_context = terms.constraints.encryption_context();
+        request.child = Some(terms);
+        let operations = self.operations.iter().map(|operation| Cow::Borrowed(operation.name())).collect();
+        let mut parameters = vec![(KeyName::GrantOperations, Values::Many(operations))];
+        let mut add = |name: KeyName, value: Option<&'r str>| parameters.extend(value.map(|value| (name, Values::One(Cow::Borrowed(value)))));
+        add(KeyName::GrantConstraintType, terms.constraints.kind());
+        add(KeyName::GrantConstraintSourceArn, terms.constraints.source_arn.as_deref());
+        add(KeyName::GranteePrincipal, self.grantee_principal.as_deref());
+        add(KeyName::GranteeServicePrincipal, self.grantee_service_principal.as_deref());
+        add(KeyName::RetiringPrincipal, self.retiring_principal.as_deref());
+        add(KeyName::RetiringServicePrincipal, self.retiring_service_principal.as_deref());
+        request.parameters = parameters;
+        Ok(request)
+    }
+}
+
+/// [A603] [A610] What the key's type does not allow; known only after authorization [A901].
+fn check_fits(terms: &GrantRequest, spec: &str, usage: &str) -> Result<(), Error> {
+    let symmetric = spec == "SYMMETRIC_DEFAULT";
+    if terms.constraints.encryption_context().is_some() && !symmetric {
+        let message = "EncryptionContext is supported only when creating a grant for a symmetric encryption KMS key.";
+        return Err(Error::Validation(message.to_owned()));
+    }
+    let fits = |operation: &GrantOperation| match operation.name() {
+        "DescribeKey" | "CreateGrant" | "RetireGrant" => true,
+        "Encrypt" | "Decrypt" | "ReEncryptFrom" | "ReEncryptTo" => usage == "ENCRYPT_DECRYPT",
+        "GenerateMac" | "VerifyMac" => usage == "GENERATE_VERIFY_MAC",
+        "Sign" | "Verify" => usage == "SIGN_VERIFY",
+        "DeriveSharedSecret" => usage == "KEY_AGREEMENT",
+        "Encapsulate" | "Decapsulate" => usage == "ENCAPSULATE_DECAPSULATE",
+        "GetPublicKey" => !symmetric && usage != "GENERATE_VERIFY_MAC",
+        name => name.starts_with("GenerateDataKey") && symmetric,
+    };
+    match terms.operations.iter().find(|operation| !fits(operation)) {
+        None => Ok(()),
+        Some(operation) => Err(Error::Validation(format!("The operation {} is not supported by the key.", operation.name()))),
+    }
+}
+
+/// [A605] A grantee, or whoever may retire, must exist.
+fn check_principal(state: &State, named: Option<&str>) -> Result<(), Error> {
+    let Some(named) = named else { return Ok(()) };
+    let unknown = || Error::UnknownPrincipal(named.to_owned());
+    let arn: Arn = named.parse().map_err(|_| unknown())?;
+    let exists = match (arn.service(), arn.resource()) {
+        ("iam", "root") => true,
+        ("iam", resource) if resource.starts_with("user/") || resource.starts_with("role/") => living(state, &arn).is_some(),
+        ("sts", _) => match arn.resource_after("assumed-role").and_then(|rest| rest.split('/').next()) {
+            // The role sessions of EC2's own infrastructure exist only inside EC2 [A1110].
+            Some(role) => role.starts_with("aws:") || arn.account().and_then(|account| state.role(account, role)).is_some(),
+            None => arn.resource_after("federated-user").is_some(),
+        },
+        _ => false,
+    };
+    if exists { Ok(()) } else { Err(unknown()) }
+}
+
+fn new_grant_id(call: &Call<'_>) -> Result<GrantId, Error> {
+    let mut bytes = [0; 32];
+    call.env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
+    data_encoding::HEXLOWER.encode(&bytes).parse().map_err(|_| Error::Internal("a grant id that is none"))
+}
+
+/// `ListGrants`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListGrants {
+    pub key_id: String,
+    pub limit: Option<usize>,
+    pub marker: Option<String>,
+    pub grant_id: Option<String>,
+    pub grantee_principal: Option<String>,
+}
+
+/// A grant in a list [K197].
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GrantListEntry {
+    pub key_id: String,
+    pub grant_id: String,
+    pub name: String,
+    pub creation_date: EpochSeconds,
+    pub grantee_principal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retiring_principal: Option<String>,
+    pub issuing_account: String,
+    pub operations: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constraints: Option<RequestedConstraints>,
+}
+
+/// The answer to `ListGrants`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListGrantsOutput {
+    pub grants: Vec<GrantListEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    pub truncated: bool,
+}
+
+/// Grants of a page: at most 100, 50 by default [K220].
+const GRANTS_PER_PAGE_MAX: usize = 100;
+const GRANTS_PER_PAGE: usize = 50;
+
+impl Operate for ListGrants {
+    type Output = ListGrantsOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "ListGrants";
+    const MUTATES: bool = false;
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
+        let facts = call.facts().clone();
+        let found = resolve(call, Operation::ListGrants, &self.key_id)?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::ListGrants)?, &facts))?;
+        let _ = permit;
+        let bound = format!("ListGrants\n{}\n{:?}\n{:?}", key.arn(), self.grant_id, self.grantee_principal);
+        let after =
+            self.marker.as_deref().map(|marker| open_from_client(call.vault.root(), Purpose::Marker, &bound, marker).ok_or(Error::InvalidMarker));
+        let after = after.transpose()?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let page = self.limit.unwrap_or(GRANTS_PER_PAGE).clamp(1, GRANTS_PER_PAGE_MAX);
+        let wanted = |grant: &&Arc<Grant>| {
+            self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
+                && self.grantee_principal.as_deref().is_none_or(|principal| principal == grant.terms.grantee.as_str())
+        };
+        // [K223] By creation, stable under inserts.
+        let place = |grant: &Grant| format!("{:020}/{}", grant.created_at.as_millisecond(), grant.id);
+        let mut grants: Vec<&Arc<Grant>> = call.state.grants(key.arn()).filter(wanted).collect();
+        grants.sort_by_cached_key(|grant| place(grant));
+        let mut rest = grants.into_iter().skip_while(|grant| after.as_deref().is_some_and(|after| place(grant).as_str() <= after)).peekable();
+        let shown: Vec<&Arc<Grant>> = rest.by_ref().take(page).collect();
+        let next_marker = match (rest.peek(), shown.last()) {
+            (Some(_), Some(last)) => Some(seal_for_client(call.vault.root(), call.env, Purpose::Marker, &bound, place(last).as_bytes())?),
+            _ => None,
+        };
+        let truncated = next_marker.is_some();
+        Ok(Outcome::unchanged(ListGrantsOutput { grants: shown.into_iter().map(|grant| entry(call.state, grant)).collect(), next_marker, truncated }))
+    }
+}
+
+/// A deleted principal shows as its unique id [K197].
+fn shown_principal(state: &State, principal: &GrantPrincipal) -> String {
+    match principal {
+        GrantPrincipal::Aws { arn, bound: Some(id) } if state.arn_of(id) != Some(arn.as_str()) => id.to_string(),
+        principal => principal.as_str().to_owned(),
+    }
+}
+
+fn entry(state: &State, grant: &Grant) -> GrantListEntry {
+    let GrantConstraints { encryption_context_equals, encryption_context_subset, source_arn } = grant.terms.constraints.clone();
+    let constrained = encryption_context_equals.is_some() || encryption_context_subset.is_some() || source_arn.is_some();
+    GrantListEntry {
+        key_id: grant.key.to_string(),
+        grant_id: grant.id.to_string(),
+        name: grant.name.clone().unwrap_or_default(),
+        creation_date: EpochSeconds(grant.created_at),
+        grantee_principal: shown_principal(state, &grant.terms.grantee),
+        retiring_principal: grant.terms.retiring.as_ref().map(|retiring| shown_principal(state, retiring)),
+        issuing_account: format!("arn:{}:iam::{}:root", grant.key.region().partition(), grant.issuing_account),
+        operations: grant.terms.operations.iter().map(|operation| operation.name()).collect(),
+        constraints: constrained.then_some(RequestedConstraints { encryption_context_subset, encryption_context_equals, source_arn }),
+    }
+}
+
+/// `RevokeGrant`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct RevokeGrant {
+    pub key_id: String,
+    pub grant_id: String,
+    pub dry_run: Option<bool>,
+}
+
+fn grant_id(text: &str) -> Result<GrantId, Error> {
+    text.parse().map_err(|_| Error::InvalidGrantId) // [K198]
+}
+
+impl Operate for RevokeGrant {
+    type Output = Nothing;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "RevokeGrant";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        let grant_id = Some(self.grant_id.as_str());
+        raw(&GrantParameters {
+            key_id: &self.key_id,
+            grantee_principal: None,
+            retiring_principal: None,
+            operations: Vec::new(),
+            name: None,
+            grant_id,
+        })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+        let facts = call.facts().clone();
+        let id = grant_id(&self.grant_id)?;
+        let found = resolve(call, Operation::RevokeGrant, &self.key_id)?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::RevokeGrant)?, &facts))?;
+        let _ = permit;
+        call.state.grant(key.arn(), &id).ok_or_else(|| Error::GrantNotFound(id.to_string()))?;
+        if self.dry_run == Some(true) {
+            return Err(Error::DryRun);
+        }
+        Ok(Outcome::changed(Nothing {}, vec![Change::Delete(EntityKey::Grant(key.arn().clone(), id))]))
+    }
+}
+
+/// `RetireGrant`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct RetireGrant {
+    pub grant_token: Option<String>,
+    pub key_id: Option<String>,
+    pub grant_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl Operate for RetireGrant {
+    type Output = Nothing;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "RetireGrant";
+    const MUTATES: bool = true;
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+        let facts = call.facts().clone();
+        let (key_name, id) = match (self.grant_token, self.key_id, self.grant_id) {
+            (Some(token), None, None) => {
+                let named = open_from_client(call.vault.root(), Purpose::GrantToken, "grant", &token).ok_or(Error::InvalidGrantToken)?;
+                let named = String::from_utf8_lossy(&named).into_owned();
+                let (key, id) = named.split_once('\n').ok_or(Error::InvalidGrantToken)?;
+                (key.to_owned(), grant_id(id)?)
+            }
+            (None, Some(key), Some(id)) => (key, grant_id(&id)?),
+            _ => return Err(Error::Validation("Specify either a grant token, or a key ID and a grant ID.".to_owned())), // [K198]
+        };
+        let arn = match key_name.strip_prefix("arn:") {
+            Some(_) => key_name.parse().map_err(|_| Error::InvalidArn(key_name.clone()))?,
+            None => {
+                let id = key_name.parse().map_err(|_| Error::InvalidKeyId(key_name.clone()))?;
+                keyward_authz::KeyArn::new(call.region().clone(), call.account()?, id)
+            }
+        };
+        let found = call.state.key(&arn).zip(call.state.grant(&arn, &id));
+        let (key, grant) = found.ok_or_else(|| Error::GrantNotFound(id.to_string()))?;
+        // [A620] Decided by the grant, not by key policies.
+        let mut request = Request::new(permission(Operation::RetireGrant)?, &facts);
+        request.retires = Some(grant);
+        request.encryption_context = grant.terms.constraints.encryption_context();
+        call.authorize(&Target::new(Resource::Key { key: &key.facts, grants: &[] }), &request)?;
+        call.concerns(&arn);
+        if self.dry_run == Some(true) {
+            return Err(Error::DryRun);
+        }
+        Ok(Outcome::changed(Nothing {}, vec![Change::Delete(EntityKey::Grant(arn, id))]))
+    }
+}

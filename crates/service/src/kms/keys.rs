@@ -1,0 +1,559 @@
+//! Keys and aliases: making, describing, switching, deleting (§3 of the API rules).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Request, Resource, Target};
+use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin, Purpose};
+use keyward_policy::{KeyName, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::cipher::no_resource;
+use super::policies::{checked, default_policy, lockout_check};
+use super::resolve::{action, permission, resolve};
+use super::{EpochSeconds, Nothing, Pairs};
+use crate::call::{Call, Operate, Outcome, raw};
+use crate::entities::{Alias, Change, Entity, EntityKey, Key, KeyState};
+use crate::error::Error;
+use crate::host::new_uuid;
+use crate::state::State;
+use crate::tokens::{open_from_client, seal_for_client};
+
+/// Most tags on a key [K130].
+const TAGS_PER_KEY_MAX: usize = 50;
+/// Keys of a page when none is asked for, and at most [K220].
+const KEYS_PER_PAGE: usize = 100;
+const KEYS_PER_PAGE_MAX: usize = 1000;
+/// Days between scheduling and deletion: fewest, most, and when none is asked for [K89].
+const PENDING_DAYS_MIN: i64 = 7;
+const PENDING_DAYS_MAX: i64 = 30;
+
+/// A tag as a request writes it.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct RequestedTag {
+    pub tag_key: String,
+    pub tag_value: String,
+}
+
+/// `CreateKey`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct CreateKey {
+    pub policy: Option<String>,
+    pub description: Option<String>,
+    pub key_usage: Option<KeyUsage>,
+    pub customer_master_key_spec: Option<KeySpec>,
+    pub key_spec: Option<KeySpec>,
+    pub origin: Option<Origin>,
+    pub bypass_policy_lockout_safety_check: Option<bool>,
+    pub tags: Option<Vec<RequestedTag>>,
+    pub multi_region: Option<bool>,
+}
+
+/// What KMS says of a key [K80] [K240].
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct KeyMetadata {
+    #[serde(rename = "AWSAccountId")]
+    pub aws_account_id: String,
+    pub key_id: String,
+    pub arn: String,
+    pub creation_date: EpochSeconds,
+    pub enabled: bool,
+    pub description: String,
+    pub key_usage: String,
+    pub key_state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_date: Option<EpochSeconds>,
+    pub origin: String,
+    pub key_manager: &'static str,
+    pub customer_master_key_spec: String,
+    pub key_spec: String,
+    pub encryption_algorithms: [&'static str; 1],
+    pub multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_key_material_id: Option<String>,
+}
+
+impl KeyMetadata {
+    fn of(key: &Key) -> Self {
+        let facts = &key.facts;
+        Self {
+            aws_account_id: facts.arn.account().to_string(),
+            key_id: facts.arn.id().to_string(),
+            arn: facts.arn.to_string(),
+            creation_date: EpochSeconds(key.created_at),
+            enabled: key.state == KeyState::Enabled, // [K81]
+            description: key.description.clone(),
+            key_usage: facts.usage.to_string(),
+            key_state: key.state.name(),
+            deletion_date: key.deletion_at.map(EpochSeconds),
+            origin: facts.origin.to_string(),
+            key_manager: match facts.manager {
+                KeyManager::Customer => "CUSTOMER",
+                KeyManager::Aws => "AWS",
+            },
+            customer_master_key_spec: facts.spec.to_string(),
+            key_spec: facts.spec.to_string(),
+            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
+            multi_region: facts.multi_region.is_some(),
+            current_key_material_id: key.current_material().map(|material| material.id.to_string()),
+        }
+    }
+}
+
+/// The answer to `CreateKey` and `DescribeKey`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct KeyMetadataOutput {
+    pub key_metadata: KeyMetadata,
+}
+
+/// [K71] [K72] What a request may ask for, and what of it this release makes.
+fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
+    if input.key_spec.is_some() && input.customer_master_key_spec.is_some() {
+        let message = "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.";
+        return Err(Error::Validation(message.to_owned()));
+    }
+    let spec = input.key_spec.or(input.customer_master_key_spec).unwrap_or(KeySpec::SymmetricDefault);
+    let Some(usage) = input.key_usage.or(spec.default_usage()) else {
+        let message = "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.";
+        return Err(Error::Validation(message.to_owned()));
+    };
+    if !spec.usages().contains(&usage) {
+        return Err(Error::Validation(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
+    }
+    let unsupported = |what: String| Err(Error::Unsupported(Some(format!("{what} is not supported by this release of Keyward"))));
+    match (spec, input.origin.unwrap_or(Origin::AwsKms), input.multi_region == Some(true)) {
+        (KeySpec::SymmetricDefault, Origin::AwsKms, false) => Ok(()),
+        (KeySpec::SymmetricDefault, Origin::AwsKms, true) => unsupported("MultiRegion".to_owned()),
+        (KeySpec::SymmetricDefault, origin, _) => unsupported(format!("Origin {origin}")),
+        (spec, ..) => unsupported(format!("KeySpec {spec}")),
+    }
+}
+
+/// [K130]
+fn tags_of(requested: Option<Vec<RequestedTag>>) -> Result<Vec<(String, String)>, Error> {
+    let tags: Vec<(String, String)> = requested.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect();
+    if tags.iter().any(|(name, _)| name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))) {
+        return Err(Error::Tag("Tags beginning with aws: are reserved"));
+    }
+    if tags.iter().enumerate().any(|(at, (name, _))| tags.iter().take(at).any(|(earlier, _)| earlier == name)) {
+        return Err(Error::Tag("Duplicate tag keys"));
+    }
+    if tags.len() > TAGS_PER_KEY_MAX { Err(Error::Tag("Too many tags")) } else { Ok(tags) }
+}
+
+impl Operate for CreateKey {
+    type Output = KeyMetadataOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "CreateKey";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            policy: Option<&'a str>,
+            description: &'a str,
+            key_spec: KeySpec,
+            key_usage: KeyUsage,
+            origin: Origin,
+            multi_region: bool,
+            bypass_policy_lockout_safety_check: bool,
+            tags: &'a [RequestedTag],
+        }
+        raw(&Parameters {
+            policy: self.policy.as_deref(),
+            description: self.description.as_deref().unwrap_or_default(),
+            key_spec: self.key_spec.or(self.customer_master_key_spec).unwrap_or(KeySpec::SymmetricDefault),
+            key_usage: self.key_usage.unwrap_or(KeyUsage::EncryptDecrypt),
+            origin: self.origin.unwrap_or(Origin::AwsKms),
+            multi_region: self.multi_region.unwrap_or(false),
+            bypass_policy_lockout_safety_check: self.bypass_policy_lockout_safety_check.unwrap_or(false),
+            tags: self.tags.as_deref().unwrap_or_default(),
+        })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
+        spec_and_usage(&self)?;
+        let facts = call.facts().clone();
+        let tags = tags_of(self.tags)?;
+        let tag_map: Pairs = tags.iter().cloned().collect();
+        may_create(call, &facts, &tag_map, self.bypass_policy_lockout_safety_check)?;
+        let id = new_uuid(call.env).parse().map_err(|_| Error::Internal("a UUID that is none"))?;
+        let arn = KeyArn::new(call.region().clone(), call.account()?, id);
+        let mut key_facts = KeyFacts {
+            policy: default_policy(&arn),
+            ram_policy: None,
+            spec: KeySpec::SymmetricDefault.name().into(),
+            usage: KeyUsage::EncryptDecrypt.name().into(),
+            origin: Origin::AwsKms.name().into(),
+            manager: KeyManager::Customer,
+            multi_region: None,
+            aliases: Vec::new(),
+            tags: tag_map,
+            arn: arn.clone(),
+        };
+        // [A704] No policy, no check: the default one is attached.
+        if let Some(text) = &self.policy {
+            let policy = checked(call.state, text)?;
+            if self.bypass_policy_lockout_safety_check != Some(true) {
+                lockout_check(call, &key_facts, &policy)?;
+            }
+            key_facts.policy = policy;
+        }
+        let material = KeyMaterial::generate(&*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+        let blob_id = arn.id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?;
+        let material = call.vault.lock(arn.as_str(), &blob_id, &material, call.now, &*call.env.entropy)?;
+        let key = Key {
+            facts: key_facts,
+            tags,
+            description: self.description.unwrap_or_default(),
+            state: KeyState::Enabled,
+            created_at: call.now,
+            deletion_at: None,
+            materials: vec![material],
+        };
+        call.concerns(&arn);
+        let key_metadata = KeyMetadata::of(&key);
+        Ok(Outcome::changed(KeyMetadataOutput { key_metadata }, vec![Change::Put(Entity::Key(Arc::new(key)))]))
+    }
+}
+
+/// [A406] `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy.
+fn may_create(call: &mut Call<'_>, facts: &keyward_authz::CallFacts, tags: &Pairs, bypass: Option<bool>) -> Result<(), Error> {
+    let pattern = no_resource(call)?;
+    let value = |text: &'static str| Values::One(Cow::Borrowed(text));
+    let mut request = Request::new(permission(Operation::CreateKey)?, facts);
+    request.request_tags = (!tags.is_empty()).then_some(tags);
+    // [A502] Effective values.
+    request.parameters = vec![
+        (KeyName::KeySpec, value("SYMMETRIC_DEFAULT")),
+        (KeyName::CustomerMasterKeySpec, value("SYMMETRIC_DEFAULT")),
+        (KeyName::KeyUsage, value("ENCRYPT_DECRYPT")),
+        (KeyName::CustomerMasterKeyUsage, value("ENCRYPT_DECRYPT")),
+        (KeyName::KeyOrigin, value("AWS_KMS")),
+        (KeyName::MultiRegion, value("false")),
+    ];
+    request.parameters.extend(bypass.map(|bypass| (KeyName::BypassPolicyLockoutSafetyCheck, Values::bool(bypass)))); // [A503]
+    call.authorize(&Target::new(Resource::None { pattern: pattern.clone().into() }), &request)?;
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let mut request = Request::new(permission(Operation::TagResource)?, facts);
+    request.request_tags = Some(tags);
+    request.identity_only = true;
+    let keys = format!("{}key/*", pattern.trim_end_matches('*'));
+    call.authorize(&Target::new(Resource::None { pattern: keys.into() }), &request).map(|_| ())
+}
+
+/// `DescribeKey`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct DescribeKey {
+    pub key_id: String,
+    pub grant_tokens: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyIdParameter<'a> {
+    key_id: &'a str,
+}
+
+impl Operate for DescribeKey {
+    type Output = KeyMetadataOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "DescribeKey";
+    const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        raw(&KeyIdParameter { key_id: &self.key_id })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
+        let facts = call.facts().clone();
+        let found = resolve(call, Operation::DescribeKey, &self.key_id)?;
+        super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::DescribeKey)?, &facts))?;
+        let _ = permit;
+        Ok(Outcome::unchanged(KeyMetadataOutput { key_metadata: KeyMetadata::of(&key) }))
+    }
+}
+
+/// `ListKeys`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListKeys {
+    pub limit: Option<usize>,
+    pub marker: Option<String>,
+}
+
+/// A key in a list.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct KeyListEntry {
+    pub key_id: String,
+    pub key_arn: String,
+}
+
+/// The answer to `ListKeys`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListKeysOutput {
+    pub keys: Vec<KeyListEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    pub truncated: bool,
+}
+
+impl Operate for ListKeys {
+    type Output = ListKeysOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "ListKeys";
+    const MUTATES: bool = false;
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeysOutput>, Error> {
+        let facts = call.facts().clone();
+        let pattern = no_resource(call)?;
+        let bound = format!("ListKeys\n{pattern}");
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListKeys)?, &facts))?;
+        let root = call.vault.root();
+        let after = self.marker.as_deref().map(|marker| open_from_client(root, Purpose::Marker, &bound, marker).ok_or(Error::InvalidMarker));
+        let after = after.transpose()?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        // [K223] By creation.
+        let place = |key: &Key| format!("{:020}/{}", key.created_at.as_millisecond(), key.arn().id());
+        let mut keys: Vec<&Arc<Key>> = call.state.keys(call.account()?, call.region()).collect();
+        keys.sort_by_cached_key(|key| place(key));
+        let mut rest = keys.into_iter().skip_while(|key| after.as_deref().is_some_and(|after| place(key).as_str() <= after)).peekable();
+        let shown: Vec<&Arc<Key>> = rest.by_ref().take(self.limit.unwrap_or(KEYS_PER_PAGE).clamp(1, KEYS_PER_PAGE_MAX)).collect();
+        let next_marker = match (rest.peek(), shown.last()) {
+            (Some(_), Some(last)) => Some(seal_for_client(root, call.env, Purpose::Marker, &bound, place(last).as_bytes())?),
+            _ => None,
+        };
+        let entry = |key: &&Arc<Key>| KeyListEntry { key_id: key.arn().id().to_string(), key_arn: key.arn().to_string() };
+        Ok(Outcome::unchanged(ListKeysOutput { keys: shown.iter().map(entry).collect(), truncated: next_marker.is_some(), next_marker }))
+    }
+}
+
+/// The answer of operations that name the key they changed.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct KeyIdOutput {
+    pub key_id: String,
+}
+
+/// Resolves, authorizes and copies a key for a change of its own.
+fn changing(call: &mut Call<'_>, operation: Operation, named: &str) -> Result<Key, Error> {
+    let facts = call.facts().clone();
+    let found = resolve(call, operation, named)?;
+    let (key, permit) = found.permit(call, Request::new(permission(operation)?, &facts))?;
+    let _ = permit;
+    Ok(Key::clone(&key))
+}
+
+fn put(key: Key) -> Vec<Change> {
+    vec![Change::Put(Entity::Key(Arc::new(key)))]
+}
+
+macro_rules! switch {
+    ($name:ident, $text:literal, $state:expr) => {
+        #[doc = concat!("`", $text, "`")]
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        #[expect(missing_docs, reason = "the API's own members")]
+        pub struct $name {
+            pub key_id: String,
+        }
+
+        impl Operate for $name {
+            type Output = Nothing;
+            const SERVICE: &'static str = "kms";
+            const NAME: &'static str = $text;
+            const MUTATES: bool = true;
+
+            fn request_parameters(&self) -> Option<Box<RawValue>> {
+                raw(&KeyIdParameter { key_id: &self.key_id })
+            }
+
+            fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+                let mut key = changing(call, Operation::$name, &self.key_id)?;
+                match key.state {
+                    KeyState::PendingDeletion => return Err(Error::PendingDeletion(key.arn().clone())), // [K85]
+                    _ => key.state = $state,
+                }
+                Ok(Outcome::changed(Nothing {}, put(key)))
+            }
+        }
+    };
+}
+
+switch!(EnableKey, "EnableKey", KeyState::Enabled);
+switch!(DisableKey, "DisableKey", KeyState::Disabled);
+
+/// `ScheduleKeyDeletion`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ScheduleKeyDeletion {
+    pub key_id: String,
+    pub pending_window_in_days: Option<i64>,
+}
+
+/// The answer to `ScheduleKeyDeletion`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ScheduleKeyDeletionOutput {
+    pub key_id: String,
+    pub deletion_date: EpochSeconds,
+    pub key_state: &'static str,
+    pub pending_window_in_days: i64,
+}
+
+impl Operate for ScheduleKeyDeletion {
+    type Output = ScheduleKeyDeletionOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "ScheduleKeyDeletion";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        raw(&KeyIdParameter { key_id: &self.key_id })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ScheduleKeyDeletionOutput>, Error> {
+        let days = self.pending_window_in_days.unwrap_or(PENDING_DAYS_MAX);
+        if !(PENDING_DAYS_MIN..=PENDING_DAYS_MAX).contains(&days) {
+            return Err(Error::Validation("PendingWindowInDays must be between 7 and 30".to_owned())); // [K89]
+        }
+        let facts = call.facts().clone();
+        let found = resolve(call, Operation::ScheduleKeyDeletion, &self.key_id)?;
+        let mut request = Request::new(permission(Operation::ScheduleKeyDeletion)?, &facts);
+        request.parameters = vec![(KeyName::ScheduleKeyDeletionPendingWindowInDays, Values::One(Cow::Owned(days.to_string())))]; // [A560]
+        let (key, permit) = found.permit(call, request)?;
+        let _ = permit;
+        if key.state == KeyState::PendingDeletion {
+            return Err(Error::PendingDeletion(key.arn().clone()));
+        }
+        let deletion_at = call.now.saturating_add(SignedDuration::from_hours(24 * days)).map_err(|_| Error::Internal("a date out of range"))?;
+        let mut changed = Key::clone(&key);
+        changed.state = KeyState::PendingDeletion;
+        changed.deletion_at = Some(deletion_at);
+        let output = ScheduleKeyDeletionOutput {
+            key_id: key.arn().to_string(),
+            deletion_date: EpochSeconds(deletion_at),
+            key_state: KeyState::PendingDeletion.name(),
+            pending_window_in_days: days,
+        };
+        Ok(Outcome::changed(output, put(changed)))
+    }
+}
+
+/// `CancelKeyDeletion`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct CancelKeyDeletion {
+    pub key_id: String,
+}
+
+impl Operate for CancelKeyDeletion {
+    type Output = KeyIdOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "CancelKeyDeletion";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        raw(&KeyIdParameter { key_id: &self.key_id })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyIdOutput>, Error> {
+        let mut key = changing(call, Operation::CancelKeyDeletion, &self.key_id)?;
+        if key.state != KeyState::PendingDeletion {
+            return Err(Error::NotPendingDeletion(key.arn().clone()));
+        }
+        key.state = KeyState::Disabled; // [K90]
+        key.deletion_at = None;
+        let output = KeyIdOutput { key_id: key.arn().to_string() };
+        Ok(Outcome::changed(output, put(key)))
+    }
+}
+
+/// What is to be deleted now: keys whose day has come, with aliases and grants [K92].
+pub fn due_deletions(state: &State, now: Timestamp) -> Vec<Change> {
+    let due = state.all_keys().filter(|key| key.state == KeyState::PendingDeletion && key.deletion_at.is_some_and(|at| at <= now));
+    due.flat_map(|key| {
+        let arn = key.arn();
+        let aliases = key.facts.aliases.iter().map(|name| EntityKey::Alias(arn.account(), arn.region().clone(), name.clone()));
+        let grants = state.grants(arn).map(|grant| EntityKey::Grant(arn.clone(), grant.id.clone()));
+        aliases.chain(grants).chain([EntityKey::Key(arn.clone())]).map(Change::Delete).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// `CreateAlias`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct CreateAlias {
+    pub alias_name: String,
+    pub target_key_id: String,
+}
+
+impl Operate for CreateAlias {
+    type Output = Nothing;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "CreateAlias";
+    const MUTATES: bool = true;
+
+    /// [A405] The permission on the alias, from identity policies, and on the key.
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+        let name = alias_name(&self.alias_name)?;
+        if self.target_key_id.starts_with("alias/") {
+            return Err(Error::Validation("Aliases must refer to keys. Not aliases".to_owned())); // [K50]
+        }
+        let (facts, account) = (call.facts().clone(), call.account()?);
+        let found = resolve(call, Operation::CreateAlias, &self.target_key_id)?;
+        let alias = Alias { account, region: call.region().clone(), name, target: nobody()?, created_at: call.now, updated_at: call.now };
+        let arn = alias.arn();
+        call.authorize(&Target::new(Resource::Alias { arn: &arn, account }), &Request::new(action("CreateAlias")?, &facts))?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::CreateAlias)?, &facts))?;
+        let _ = permit;
+        if call.state.alias(account, call.region(), &alias.name).is_some() {
+            return Err(Error::AliasExists(arn));
+        }
+        if key.state == KeyState::PendingDeletion {
+            return Err(Error::PendingDeletion(key.arn().clone()));
+        }
+        let alias = Alias { target: key.arn().id().clone(), ..alias };
+        Ok(Outcome::changed(Nothing {}, vec![Change::Put(Entity::Alias(Arc::new(alias)))]))
+    }
+}
+
+fn nobody() -> Result<keyward_authz::KeyId, Error> {
+    "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("no id"))
+}
+
+/// [K47] [K48] [K49]
+fn alias_name(text: &str) -> Result<AliasName, Error> {
+    if !text.starts_with("alias/") {
+        let message = "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+        return Err(Error::Validation(message.to_owned()));
+    }
+    let name: AliasName = text.parse().map_err(|_| Error::Validation(format!("{text} contains invalid characters for an alias")))?;
+    if name.is_reserved() { Err(Error::ReservedAlias) } else { Ok(name) }
+}

@@ -1,0 +1,72 @@
+//! The operations of KMS.
+//!
+//! Inputs and outputs bear the names of the API's parameters. What the text of a request alone can violate (lengths,
+//! ranges, enumerations; K20) was refused before an input exists; everything that needs the estate is decided here,
+//! in the order of K25: resolve, authorize, state, usage, algorithm, sizes, dry run, do.
+
+mod cipher;
+mod grants;
+mod keys;
+mod policies;
+mod resolve;
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+pub use cipher::{
+    Decrypt, DecryptOutput, Encrypt, EncryptOutput, GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyWithoutPlaintext,
+    GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput,
+};
+pub use grants::{CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, RequestedConstraints, RetireGrant, RevokeGrant};
+pub use keys::{
+    CancelKeyDeletion, CreateAlias, CreateKey, DescribeKey, DisableKey, EnableKey, KeyIdOutput, KeyListEntry, KeyMetadata, KeyMetadataOutput,
+    ListKeys, ListKeysOutput, RequestedTag, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, due_deletions,
+};
+pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, PutKeyPolicy};
+
+/// Bytes that stand as base64 in requests [K4]. They may be secret: wiped when dropped, never shown.
+#[derive(Default)]
+pub struct Blob(pub Zeroizing<Vec<u8>>);
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        BASE64.decode(text.as_bytes()).map(|bytes| Self(Zeroizing::new(bytes))).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Bytes of an answer, as base64: a plaintext leaves by no other way.
+pub struct Answer(Zeroizing<String>);
+
+impl Answer {
+    fn of(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(BASE64.encode(bytes)))
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Nothing: operations without output [K10].
+#[derive(Serialize)]
+pub struct Nothing {}
+
+/// Pairs of an encryption context or of tags.
+pub type Pairs = BTreeMap<String, String>;
+
+/// A time as the API writes it: seconds with at most three digits of fraction [K5].
+#[derive(Clone, Copy)]
+pub struct EpochSeconds(pub jiff::Timestamp);
+
+impl Serialize for EpochSeconds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of any date are below 2^53")]
+        serializer.serialize_f64(self.0.as_millisecond() as f64 / 1000.0)
+    }
+}

@@ -1,0 +1,211 @@
+//! Key policies: saving them safely, showing them truthfully (§7, K77, K78).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use keyward_authz::{KeyArn, KeyFacts, Operation, Request, Resource, ResourcePolicy, Target, UniqueId, authorize};
+use keyward_policy::{AccountId, Arn, KeyName, Policy, PolicyKind, PrincipalKind, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+use super::Nothing;
+use super::resolve::{permission, resolve};
+use crate::call::{Call, Operate, Outcome, raw};
+use crate::entities::{Change, Entity, Key};
+use crate::error::Error;
+use crate::state::State;
+
+/// Largest key policy, in bytes; not adjustable [A107].
+const KEY_POLICY_BYTES_MAX: usize = 32_768;
+
+const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
+
+/// The policy of a key for which none was given, as AWS prints it [A801].
+pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
+    let root = format!("arn:{}:iam::{}:root", arn.region().partition(), arn.account());
+    let text = format!(
+        "{{\n  \"Version\" : \"2012-10-17\",\n  \"Id\" : \"key-default-1\",\n  \"Statement\" : [ {{\n    \"Sid\" : \"Enable IAM User Permissions\",\n    \
+         \"Effect\" : \"Allow\",\n    \"Principal\" : {{\n      \"AWS\" : \"{root}\"\n    }},\n    \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  }} ]\n}}"
+    );
+    ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, text))
+}
+
+/// Reads a policy that somebody wants to save: size, grammar, principals that exist [A110] [A130]; binds them to who they are now [A206].
+pub(crate) fn checked(state: &State, text: &str) -> Result<ResourcePolicy, Error> {
+    if text.len() > KEY_POLICY_BYTES_MAX {
+        return Err(Error::LimitExceeded(None));
+    }
+    let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;
+    let mut bound = BTreeMap::new();
+    let entries = policy.statements().iter().filter_map(|statement| statement.principal()).flat_map(|principal| &principal.entries);
+    for entry in entries {
+        match &entry.kind {
+            PrincipalKind::User(arn) | PrincipalKind::Role(arn) => {
+                let id = living(state, arn).ok_or_else(|| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
+                bound.insert(entry.text.to_string(), id);
+            }
+            PrincipalKind::RoleSession(arn) => {
+                let role = arn.resource_after("assumed-role").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+                if arn.account().and_then(|account| state.role(account, role)).is_none() {
+                    return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
+                }
+            }
+            PrincipalKind::UniqueId if state.arn_of(&UniqueId((&*entry.text).into())).is_none() => {
+                return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned())); // a stale id [A130]
+            }
+            PrincipalKind::Account(account) if !account_exists(state, *account) => {
+                return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    Ok(ResourcePolicy { policy, bound })
+}
+
+/// Accounts beyond this server exist too: a key may be shared with whoever lives elsewhere.
+fn account_exists(_state: &State, _account: AccountId) -> bool {
+    true
+}
+
+/// The unique id of the living user or role with this ARN, path and all [A124].
+pub(crate) fn living(state: &State, arn: &Arn) -> Option<UniqueId> {
+    let account = arn.account()?;
+    let name = arn.resource().rsplit('/').next()?;
+    if arn.resource_after("role").is_some() {
+        state.role(account, name).filter(|role| role.arn == *arn).map(|role| role.id.clone())
+    } else {
+        state.user(account, name).filter(|user| user.arn == *arn).map(|user| user.id.clone())
+    }
+}
+
+/// [A701] [A702] [A703] Whether this caller could put the policy again: decided in full, under the new policy.
+pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &ResourcePolicy) -> Result<(), Error> {
+    let mut changed = facts.clone();
+    changed.policy = policy.clone();
+    changed.ram_policy = None;
+    let mut request = Request::new(permission(Operation::PutKeyPolicy)?, call.facts());
+    request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed("default")))];
+    let target = Target::new(Resource::Key { key: &changed, grants: &[] });
+    if authorize(call.subject, &target, &request).is_allowed() { Ok(()) } else { Err(Error::PolicyLockout) }
+}
+
+/// The text of a policy as GetKeyPolicy shows it: the bare id stands where a principal is gone [A206].
+fn shown(state: &State, policy: &ResourcePolicy) -> String {
+    let mut text = policy.policy.text().to_owned();
+    for (arn, id) in &policy.bound {
+        if state.arn_of(id) != Some(arn.as_str()) {
+            text = text.replace(&format!("\"{arn}\""), &format!("\"{id}\""));
+        }
+    }
+    text
+}
+
+/// `GetKeyPolicy`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GetKeyPolicy {
+    pub key_id: String,
+    pub policy_name: Option<String>,
+}
+
+/// The answer to `GetKeyPolicy`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GetKeyPolicyOutput {
+    pub policy: String,
+    pub policy_name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PolicyParameters<'a> {
+    key_id: &'a str,
+    policy_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bypass_policy_lockout_safety_check: Option<bool>,
+}
+
+impl Operate for GetKeyPolicy {
+    type Output = GetKeyPolicyOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GetKeyPolicy";
+    const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        let policy_name = self.policy_name.as_deref().unwrap_or("default");
+        raw(&PolicyParameters { key_id: &self.key_id, policy_name, policy: None, bypass_policy_lockout_safety_check: None })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GetKeyPolicyOutput>, Error> {
+        let facts = call.facts().clone();
+        let name = self.policy_name.unwrap_or_else(|| "default".to_owned());
+        let found = resolve(call, Operation::GetKeyPolicy, &self.key_id)?;
+        let mut request = Request::new(permission(Operation::GetKeyPolicy)?, &facts);
+        request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed(&name)))]; // [A336]
+        let (key, permit) = found.permit(call, request)?;
+        let _ = permit;
+        if name != "default" {
+            return Err(Error::NoSuchPolicy);
+        }
+        Ok(Outcome::unchanged(GetKeyPolicyOutput { policy: shown(call.state, &key.facts.policy), policy_name: name }))
+    }
+}
+
+/// `PutKeyPolicy`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct PutKeyPolicy {
+    pub key_id: String,
+    pub policy_name: Option<String>,
+    pub policy: String,
+    pub bypass_policy_lockout_safety_check: Option<bool>,
+}
+
+impl Operate for PutKeyPolicy {
+    type Output = Nothing;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "PutKeyPolicy";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        raw(&PolicyParameters {
+            key_id: &self.key_id,
+            policy_name: self.policy_name.as_deref().unwrap_or("default"),
+            policy: Some(&self.policy),
+            bypass_policy_lockout_safety_check: self.bypass_policy_lockout_safety_check,
+        })
+    }
+
+    /// [A707] Authorize under the old policy, check the document, check the lockout, store.
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+        let facts = call.facts().clone();
+        let name = self.policy_name.as_deref().unwrap_or("default");
+        let found = resolve(call, Operation::PutKeyPolicy, &self.key_id)?;
+        let mut request = Request::new(permission(Operation::PutKeyPolicy)?, &facts);
+        request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed(name)))];
+        // [A503] Absent when it was not sent.
+        request
+            .parameters
+            .extend(self.bypass_policy_lockout_safety_check.map(|bypass| (KeyName::BypassPolicyLockoutSafetyCheck, Values::bool(bypass))));
+        let (key, permit) = found.permit(call, request)?;
+        let _ = permit;
+        match name {
+            "default" => {}
+            "AWS_RAM" => return Err(Error::Validation("The AWS_RAM policy can only be managed by the RAM service".to_owned())), // [A335]
+            _ => return Err(Error::Unsupported(Some(format!("PolicyName {name} is not supported")))),
+        }
+        let policy = checked(call.state, &self.policy)?;
+        if self.bypass_policy_lockout_safety_check != Some(true) {
+            lockout_check(call, &key.facts, &policy)?;
+        }
+        let mut changed = Key::clone(&key);
+        changed.facts.policy = policy;
+        Ok(Outcome::changed(Nothing {}, vec![Change::Put(Entity::Key(Arc::new(changed)))]))
+    }
+}

@@ -1,0 +1,147 @@
+//! From what a request calls a key to the key (§2 of the API rules). Resolving comes before deciding: an unresolved
+//! key never skips a layer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy, Target};
+use keyward_policy::{AccountId, Arn, KmsPermission, Policy, PolicyKind, Region};
+
+use crate::call::Call;
+use crate::entities::{Key, alias_arn};
+use crate::error::Error;
+
+/// What a request's key identifier means.
+pub(crate) struct Found {
+    /// The key; none for one of another account that is not there, which nobody may tell from a refusal [A908].
+    key: Option<Arc<Key>>,
+    /// Stands for the missing key: its policy admits nobody.
+    facts: Option<Box<KeyFacts>>,
+    /// The alias by which the request named it [A545].
+    pub(crate) alias: Option<AliasName>,
+    /// The request named no key; the ciphertext told it.
+    pub(crate) from_ciphertext: bool,
+}
+
+impl Found {
+    /// A key taken from a ciphertext [A411].
+    pub(crate) fn in_ciphertext(call: &Call<'_>, account: AccountId, id: &str) -> Result<Self, Error> {
+        let Ok(id) = id.parse() else { return Err(Error::InvalidCiphertext) };
+        match call.state.key_at(account, call.region(), &id) {
+            Some(key) => Ok(Self { key: Some(key.clone()), facts: None, alias: None, from_ciphertext: true }),
+            // [A907] Missing reads like hidden, whosever it was.
+            None => Err(Error::CiphertextKeyHidden),
+        }
+    }
+
+    /// Asks for the permission; whoever passes holds key and permit.
+    pub(crate) fn permit(&self, call: &mut Call<'_>, mut request: Request<'_>) -> Result<(Arc<Key>, Permit), Error> {
+        let alias = self.alias.clone();
+        let mut request_with_alias = {
+            request.from_ciphertext = self.from_ciphertext;
+            request
+        };
+        request_with_alias.alias = None;
+        let request = Request { alias: alias.as_ref(), ..request_with_alias };
+        match (&self.key, &self.facts) {
+            (Some(key), _) => {
+                let permit = call.permit(key, &request)?;
+                Ok((key.clone(), permit))
+            }
+            (None, Some(facts)) => {
+                let target = Target::new(Resource::Key { key: facts, grants: &[] });
+                call.authorize(&target, &request)?;
+                Err(Error::Internal("a missing key was permitted"))
+            }
+            (None, None) => Err(Error::Internal("nothing was found")),
+        }
+    }
+
+    fn existing(key: Arc<Key>, alias: Option<AliasName>) -> Self {
+        Self { key: Some(key), facts: None, alias, from_ciphertext: false }
+    }
+
+    fn missing(arn: KeyArn) -> Self {
+        let facts = KeyFacts {
+            arn,
+            policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, r#"{"Statement":[]}"#)),
+            ram_policy: None,
+            spec: "SYMMETRIC_DEFAULT".into(),
+            usage: "ENCRYPT_DECRYPT".into(),
+            origin: "AWS_KMS".into(),
+            manager: KeyManager::Customer,
+            multi_region: None,
+            aliases: Vec::new(),
+            tags: BTreeMap::new(),
+        };
+        Self { key: None, facts: Some(Box::new(facts)), alias: None, from_ciphertext: false }
+    }
+}
+
+/// The permission of an operation.
+pub(crate) fn permission(operation: Operation) -> Result<keyward_policy::Action, Error> {
+    operation.permission().map(keyward_policy::Action::Kms).ok_or(Error::Internal("an operation without permission of its name"))
+}
+
+/// A permission by name, for those that bear no operation's.
+pub(crate) fn action(name: &str) -> Result<keyward_policy::Action, Error> {
+    KmsPermission::named(name).map(keyward_policy::Action::Kms).ok_or(Error::Internal("no such permission"))
+}
+
+/// Finds what `named` means for this caller [K40]–[K46] [A410] [A908] [A909].
+pub(crate) fn resolve(call: &Call<'_>, operation: Operation, named: &str) -> Result<Found, Error> {
+    let region = call.region().clone();
+    if named.starts_with("arn:") {
+        return by_arn(call, operation, named, &region);
+    }
+    let account = call.account()?;
+    if named.starts_with("alias/") {
+        if !operation.takes_aliases() {
+            return Err(Error::InvalidKeyId(named.to_owned())); // [K44]
+        }
+        let Ok(name) = named.parse::<AliasName>() else { return Err(Error::InvalidKeyId(named.to_owned())) };
+        let not_found = || Error::AliasNotFound(alias_arn(&region, account, &name));
+        let alias = call.state.alias(account, &region, &name).ok_or_else(not_found)?;
+        let key = call.state.key_at(account, &region, &alias.target).ok_or_else(not_found)?;
+        return Ok(Found::existing(key.clone(), Some(name)));
+    }
+    let Ok(id) = named.parse() else { return Err(Error::InvalidKeyId(named.to_owned())) };
+    match call.state.key_at(account, &region, &id) {
+        Some(key) => Ok(Found::existing(key.clone(), None)),
+        None => Err(Error::KeyNotFound(KeyArn::new(region, account, id).to_string())), // [K43]
+    }
+}
+
+fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -> Result<Found, Error> {
+    let invalid = || Error::InvalidArn(named.to_owned());
+    let arn: Arn = named.parse().map_err(|_| invalid())?;
+    let account = arn.account().filter(|_| arn.service() == "kms").ok_or_else(invalid)?;
+    if arn.region() != region.as_str() {
+        return Err(Error::WrongRegion(arn.region().to_owned())); // [A909]
+    }
+    let own = call.caller.account() == Some(account);
+    if arn.resource().starts_with("alias/") {
+        if !operation.takes_aliases() {
+            return Err(Error::AliasNotSupported); // [K44]
+        }
+        let name: AliasName = arn.resource().parse().map_err(|_| Error::AliasNotFound(named.to_owned()))?;
+        // [A316] Resolved in its own account.
+        let key = call.state.alias(account, region, &name).and_then(|alias| call.state.key_at(account, region, &alias.target));
+        return match key {
+            Some(key) => Ok(Found::existing(key.clone(), Some(name))),
+            None if own => Err(Error::AliasNotFound(named.to_owned())),
+            // [A908] Refused as a key would be whose policy says nothing; its id is nobody's.
+            None => {
+                let nobody = "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("no id"))?;
+                Ok(Found::missing(KeyArn::new(region.clone(), account, nobody)))
+            }
+        };
+    }
+    let id = arn.resource_after("key").ok_or_else(invalid)?;
+    let Ok(id) = id.parse() else { return Err(Error::InvalidKeyId(id.to_owned())) };
+    match call.state.key_at(account, region, &id) {
+        Some(key) => Ok(Found::existing(key.clone(), None)),
+        None if own => Err(Error::KeyNotFound(named.to_owned())),
+        None => Ok(Found::missing(KeyArn::new(region.clone(), account, id))),
+    }
+}
