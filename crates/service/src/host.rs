@@ -486,3 +486,8 @@ impl Writer {
         }
     }
 }
+
+/// The id of a request, as its answer and its record bear it.
+pub fn new_request_id(env: &Env) -> String {
+    new_uuid(env)
+}

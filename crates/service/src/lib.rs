@@ -4,6 +4,7 @@
 //! moment, and they return an [`Outcome`]. The [`Host`] runs them, commits what changes together with the call's trail
 //! record, and answers after both are durable. This crate refuses to know HTTP, SQL, wire formats and async.
 
+pub mod admin;
 mod aws_managed;
 mod call;
 mod caller;
@@ -27,7 +28,7 @@ pub use entities::{
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode};
-pub use host::{AuthenticateError, Host, OpenError, SecretKey};
+pub use host::{AuthenticateError, Host, OpenError, SecretKey, new_request_id};
 pub use state::State;
 pub use store::{Commit, Loaded, Row, Store, StoreError};
 pub use tokens::{IssuedCredentials, new_id, new_secret};

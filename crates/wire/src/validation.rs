@@ -1,0 +1,201 @@
+//! What the text of a request alone can violate (K20–K23): told all at once, in AWS's words.
+
+use data_encoding::BASE64;
+use serde_json::{Map, Value};
+
+/// What a member must satisfy.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Length in characters.
+    Text(usize, usize),
+    /// Length in bytes; the value is never shown [K21].
+    Blob(usize, usize),
+    Range(i64, i64),
+    Enum(&'static [&'static str]),
+    /// Each element of a list.
+    EnumList(&'static [&'static str]),
+}
+
+/// Shared constraints by member (Appendix A). The enum sets stand in AWS's recorded order, newer values behind [K23].
+const RULES: &[(&str, Rule)] = &[
+    ("KeyId", Rule::Text(1, 2048)),
+    ("TargetKeyId", Rule::Text(1, 2048)),
+    ("AliasName", Rule::Text(1, 256)),
+    ("Description", Rule::Text(0, 8192)),
+    ("Policy", Rule::Text(1, 131_072)),
+    ("PolicyName", Rule::Text(1, 128)),
+    ("Plaintext", Rule::Blob(1, 4096)),
+    ("CiphertextBlob", Rule::Blob(1, 6144)),
+    ("NumberOfBytes", Rule::Range(1, 1024)),
+    ("GrantId", Rule::Text(1, 128)),
+    ("Name", Rule::Text(1, 256)),
+    ("GranteePrincipal", Rule::Text(1, 256)),
+    ("RetiringPrincipal", Rule::Text(1, 256)),
+    ("PendingWindowInDays", Rule::Range(1, 365)),
+    ("Limit", Rule::Range(1, 1000)),
+    ("Marker", Rule::Text(1, 1024)),
+    ("EncryptionAlgorithm", Rule::Enum(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"])),
+    ("KeyUsage", Rule::Enum(&["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"])),
+    ("Origin", Rule::Enum(&["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"])),
+    ("Operations", Rule::EnumList(GRANT_OPERATIONS)),
+];
+
+const KEY_SPECS: &[&str] = &[
+    "RSA_2048",
+    "ECC_NIST_P384",
+    "ECC_NIST_P256",
+    "ECC_NIST_P521",
+    "HMAC_384",
+    "RSA_3072",
+    "ECC_SECG_P256K1",
+    "RSA_4096",
+    "SYMMETRIC_DEFAULT",
+    "HMAC_256",
+    "HMAC_224",
+    "HMAC_512",
+    "SM2",
+    "ML_DSA_44",
+    "ML_DSA_65",
+    "ML_DSA_87",
+    "ECC_NIST_EDWARDS25519",
+    "ML_KEM_512",
+    "ML_KEM_768",
+    "ML_KEM_1024",
+];
+
+const GRANT_OPERATIONS: &[&str] = &[
+    "Decrypt",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "Sign",
+    "Verify",
+    "GetPublicKey",
+    "CreateGrant",
+    "RetireGrant",
+    "DescribeKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateMac",
+    "VerifyMac",
+    "DeriveSharedSecret",
+    "Encapsulate",
+    "Decapsulate",
+];
+
+/// Checks a request's members; the message names every violation, or there is none.
+pub(crate) fn violations(operation: &str, required: &[&str], members: &Map<String, Value>) -> Option<String> {
+    let mut found = Vec::new();
+    for name in required {
+        if members.get(*name).is_none_or(Value::is_null) {
+            found.push(format!("Value null at '{}' failed to satisfy constraint: Member must not be null", path(name)));
+        }
+    }
+    for (name, value) in members {
+        match rule(operation, name) {
+            Some(rule) if !value.is_null() => found.extend(violation(&path(name), value, rule)),
+            _ => {}
+        }
+    }
+    match found.as_slice() {
+        [] => None,
+        [only] => Some(format!("1 validation error detected: {only}")),
+        all => Some(format!("{} validation errors detected: {}", all.len(), all.join("; "))),
+    }
+}
+
+fn rule(operation: &str, member: &str) -> Option<Rule> {
+    match (operation, member) {
+        ("CreateKey", "KeySpec" | "CustomerMasterKeySpec") => Some(Rule::Enum(KEY_SPECS)),
+        (_, "KeySpec") => Some(Rule::Enum(&["AES_256", "AES_128"])),
+        _ => RULES.iter().find(|(name, _)| *name == member).map(|(_, rule)| *rule),
+    }
+}
+
+/// `keyId` of `KeyId` [K21].
+fn path(member: &str) -> String {
+    let mut chars = member.chars();
+    chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
+}
+
+fn violation(path: &str, value: &Value, rule: Rule) -> Option<String> {
+    let shown = |value: &str, must: String| format!("Value '{value}' at '{path}' failed to satisfy constraint: Member must {must}");
+    let hidden = |must: String| format!("Value at '{path}' failed to satisfy constraint: Member must {must}");
+    let length = |length: usize, min: usize, max: usize| match length {
+        _ if length < min => Some(format!("have length greater than or equal to {min}")),
+        _ if length > max => Some(format!("have length less than or equal to {max}")),
+        _ => None,
+    };
+    match rule {
+        Rule::Text(min, max) => {
+            let text = value.as_str()?;
+            length(text.chars().count(), min, max).map(|must| shown(text, must))
+        }
+        // What is no base64 at all is refused by whoever reads the member [K6].
+        Rule::Blob(min, max) => length(BASE64.decode(value.as_str()?.as_bytes()).ok()?.len(), min, max).map(hidden),
+        Rule::Range(min, max) => match value.as_i64()? {
+            number if number < min => Some(shown(&number.to_string(), format!("have value greater than or equal to {min}"))),
+            number if number > max => Some(shown(&number.to_string(), format!("have value less than or equal to {max}"))),
+            _ => None,
+        },
+        Rule::Enum(set) => {
+            let text = value.as_str()?;
+            (!set.contains(&text)).then(|| shown(text, format!("satisfy enum value set: [{}]", set.join(", "))))
+        }
+        Rule::EnumList(set) => {
+            let texts: Vec<&str> = value.as_array()?.iter().filter_map(Value::as_str).collect();
+            let must = format!("satisfy constraint: [Member must satisfy enum value set: [{}]]", set.join(", "));
+            texts.iter().any(|text| !set.contains(text)).then(|| shown(&format!("[{}]", texts.join(", ")), must))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(operation: &str, required: &[&str], body: &str, expected: Option<&str>) {
+        let Ok(Value::Object(members)) = serde_json::from_str(body) else { panic!("an object") };
+        assert_eq!(violations(operation, required, &members).as_deref(), expected, "{body}");
+    }
+
+    #[test]
+    fn violations_read_as_aws_writes_them() {
+        check("DescribeKey", &["KeyId"], r#"{"KeyId":"a"}"#, None);
+        // [K21]
+        check(
+            "DescribeKey",
+            &["KeyId"],
+            "{}",
+            Some("1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null"),
+        );
+        // [K22]
+        check(
+            "ListKeys",
+            &[],
+            r#"{"Limit":0}"#,
+            Some("1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"),
+        );
+        // [K160]
+        check(
+            "Encrypt",
+            &[],
+            r#"{"Plaintext":""}"#,
+            Some(
+                "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length greater than or equal to 1",
+            ),
+        );
+        // [K20]
+        check(
+            "GenerateDataKey",
+            &["KeyId"],
+            r#"{"KeySpec":"AES_1"}"#,
+            Some(
+                "2 validation errors detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null; \
+                 Value 'AES_1' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: [AES_256, AES_128]",
+            ),
+        );
+    }
+}
