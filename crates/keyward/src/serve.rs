@@ -89,7 +89,8 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
         let key = admin::create_account(host, id, None)?;
         println!("# account {}, root user", key.account);
         println!("export AWS_ENDPOINT_URL=http://{address}");
-        println!("export AWS_REGION=us-east-1");
+        // The AWS CLI reads the second, SDKs the first.
+        println!("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1");
         println!("export AWS_ACCESS_KEY_ID={}", key.access_key_id);
         println!("export AWS_SECRET_ACCESS_KEY={}", *key.secret_access_key);
     }
