@@ -1,2 +1,92 @@
-//! cargo x
-fn main() {}
+//! `cargo x`: the project's own tasks, one line each.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+/// Name, what it does, and how.
+type Task = (&'static str, &'static str, fn(&[String]) -> anyhow::Result<()>);
+
+const TASKS: &[Task] = &[
+    ("test", "set up and run all tests: Rust, documentation, and the AWS clients against the release binary", |_| test()),
+    ("ci", "what CI runs: test, fmt, clippy, doc, deny", |_| ci()),
+    ("cases", "run the decision cases", |_| cargo(&["test", "--package", "keyward-testkit", "--test", "cases"])),
+    ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
+    ("serve", "serve KMS from memory; further arguments go to `keyward serve`", serve),
+];
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        for (name, what, _) in TASKS {
+            println!("cargo x {name:8}{what}");
+        }
+        return Ok(());
+    };
+    match TASKS.iter().find(|(task, ..)| task == name) {
+        Some((_, _, run)) => run(rest),
+        None => bail!("there is no task `{name}`; `cargo x` alone lists them"),
+    }
+}
+
+fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    let shown = format!("{program} {}", arguments.join(" "));
+    println!("── {shown}");
+    #[expect(clippy::disallowed_methods, reason = "a task's duration is told, nothing depends on it")]
+    let started = Instant::now();
+    let status = Command::new(program).args(arguments).envs(environment.iter().copied()).status().with_context(|| format!("cannot run {program}"))?;
+    if !status.success() {
+        bail!("failed; to run it again: {shown}");
+    }
+    println!("── {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run("cargo", arguments, &[])
+}
+
+fn serve(arguments: &[String]) -> anyhow::Result<()> {
+    let mut all = vec!["run", "--release", "--package", "keyward", "--", "serve", "--ephemeral"];
+    all.extend(arguments.iter().map(String::as_str));
+    cargo(&all)
+}
+
+fn test() -> anyhow::Result<()> {
+    cargo(&["build", "--release", "--package", "keyward"])?;
+    cargo(&["test", "--workspace"])?;
+    let python = venv()?;
+    run(&python, &["-m", "pytest", "-q", "tests/e2e"], &[("KEYWARD_BIN", "target/release/keyward")])
+}
+
+/// The project's own Python environment with the AWS clients, made once and again when what it needs changes.
+fn venv() -> anyhow::Result<String> {
+    let (python, stamp, wanted) = (".venv/bin/python", Path::new(".venv/installed.txt"), Path::new("tests/e2e/requirements.txt"));
+    let requirements = std::fs::read_to_string(wanted).context("tests/e2e/requirements.txt")?;
+    if std::fs::read_to_string(stamp).is_ok_and(|installed| installed == requirements) {
+        return Ok(python.to_owned());
+    }
+    run("python3", &["-m", "venv", ".venv"], &[])?;
+    run(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/e2e/requirements.txt"], &[])?;
+    std::fs::write(stamp, requirements).context("the stamp of .venv")?;
+    Ok(python.to_owned())
+}
+
+fn ci() -> anyhow::Result<()> {
+    test()?;
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    run("cargo", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    deny()
+}
+
+/// The advisory database is a git repository, which not every place reaches: licences, bans and sources are always
+/// checked, advisories where they can be fetched.
+fn deny() -> anyhow::Result<()> {
+    if Command::new("cargo-deny").arg("--version").output().is_err() {
+        cargo(&["install", "--locked", "cargo-deny"])?;
+    }
+    cargo(&["deny", "check", "licenses", "bans", "sources"])
+}
