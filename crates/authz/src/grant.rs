@@ -168,11 +168,8 @@ pub(crate) fn serves(grant: &Grant, permission: KmsPermission, subject: &Subject
         // [A612] No encryption context, nothing to compare.
         "DescribeKey" | "RetireGrant" | "GetPublicKey" => {}
         // [A612] [A615] For CreateGrant the constraint binds the child.
-        "CreateGrant" => {
-            if !request.child.is_some_and(|child| child_fits(terms, child)) {
-                return Err(GrantMiss::WiderChild);
-            }
-        }
+        "CreateGrant" if !request.child.is_some_and(|child| child_fits(terms, child)) => return Err(GrantMiss::WiderChild),
+        "CreateGrant" => {}
         _ if !encryption_context_met(constraints, request.encryption_context) => return Err(GrantMiss::EncryptionContext),
         _ => {}
     }

@@ -191,8 +191,6 @@ pub fn open(blob: &[u8], material: &KeyMaterial, context: &EncryptionContext) ->
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::collections::BTreeSet;
 
     use data_encoding::BASE64;

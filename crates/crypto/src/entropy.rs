@@ -33,8 +33,6 @@ pub fn random_bytes(len: usize, entropy: &dyn Entropy) -> Result<Plaintext, Entr
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     /// What the rim does: the library's generator.

@@ -73,8 +73,6 @@ fn algorithm() -> &'static KbkdfCtrHmacAlgorithm {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use aws_lc_rs::hmac;
     use data_encoding::HEXLOWER;
 

@@ -112,8 +112,6 @@ pub struct ParseMaterialIdError;
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use static_assertions::{assert_impl_all, assert_not_impl_any};
     use std::fmt::{Debug, Display};
 

@@ -196,8 +196,6 @@ hex::serde_as_text!(Sealed);
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use static_assertions::assert_not_impl_any;
 
     use super::*;

@@ -34,14 +34,9 @@ impl AwsManagedPolicy {
 }
 
 /// Looks one up by ARN.
-pub fn policy(arn: &str) -> Option<&'static AwsManagedPolicy> {
+pub(crate) fn policy(arn: &str) -> Option<&'static AwsManagedPolicy> {
     let name = arn.strip_prefix("arn:aws:iam::aws:policy")?;
     POLICIES.iter().find(|policy| name.strip_prefix(policy.path) == Some(policy.name))
-}
-
-/// All of them.
-pub fn policies() -> &'static [AwsManagedPolicy] {
-    &POLICIES
 }
 
 static POLICIES: LazyLock<Vec<AwsManagedPolicy>> = LazyLock::new(|| {
@@ -83,7 +78,7 @@ mod tests {
 
     #[test]
     fn every_document_reads_without_fault() {
-        for policy in policies() {
+        for policy in POLICIES.iter() {
             assert!(policy.document().issues().is_empty(), "{}: {:?}", policy.name(), policy.document().issues());
             assert!(super::policy(&policy.arn()).is_some());
         }

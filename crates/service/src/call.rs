@@ -77,7 +77,7 @@ pub trait Operate: Send + 'static {
 }
 
 /// JSON for a record, of anything that serializes.
-pub fn raw(value: &impl serde::Serialize) -> Option<Box<RawValue>> {
+pub(crate) fn raw(value: &impl serde::Serialize) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(value).ok()
 }
 

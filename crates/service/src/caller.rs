@@ -120,7 +120,7 @@ pub enum SessionKind {
 ///
 /// ```compile_fail
 /// fn forge(identity: keyward_service::Identity) -> keyward_service::Caller {
-///     keyward_service::Caller { identity, session: None, access_key_id: String::new(), sealed: () }
+///     keyward_service::Caller { identity, session: None, access_key_id: String::new() }
 /// }
 /// ```
 ///
@@ -132,6 +132,7 @@ pub enum SessionKind {
 /// }
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Caller {
     /// Who.
     pub identity: Identity,
@@ -139,12 +140,11 @@ pub struct Caller {
     pub session: Option<Arc<Session>>,
     /// The access key id that signed.
     pub access_key_id: String,
-    sealed: (),
 }
 
 impl Caller {
     pub(crate) fn authenticated(identity: Identity, session: Option<Arc<Session>>, access_key_id: String) -> Self {
-        Self { identity, session, access_key_id, sealed: () }
+        Self { identity, session, access_key_id }
     }
 
     /// The caller's account; a service calls under none.

@@ -298,7 +298,7 @@ impl SigningKey {
     pub fn derive(secret: &str, scope: &Scope) -> Self {
         let start = Zeroizing::new(format!("AWS4{secret}"));
         let mut key = Zeroizing::new([0; 32]);
-        let mut step = |with: &[u8], text: &str| {
+        let step = |with: &[u8], text: &str| {
             let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, with), text.as_bytes());
             let mut next = Zeroizing::new([0; 32]);
             next.copy_from_slice(tag.as_ref());

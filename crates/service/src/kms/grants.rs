@@ -123,8 +123,7 @@ impl Operate for CreateGrant {
         let found = resolve(call, Operation::CreateGrant, &self.key_id)?;
         read_tokens(call, self.grant_tokens.as_deref())?;
         let (key, permit) = found.permit(call, self.request(&facts, &terms)?)?;
-        let enabled = ready(&key, permit)?;
-        drop(enabled);
+        let _enabled = ready(&key, permit)?;
         check_fits(&terms, &key.facts.spec, &key.facts.usage)?;
         check_principal(call.state, self.grantee_principal.as_deref())?;
         check_principal(call.state, self.retiring_principal.as_deref())?;
