@@ -1,6 +1,6 @@
 //! The numbered rules of `spec/` (A…, K…, T…) with the places in code, tests and cases that cite them.
 //!
-//! A citation in Rust is `[A101]` or `A101` in a comment, several at once as `K20–K24`, or a string that is just the
+//! A citation in Rust is `(A101)` or `A101` in a comment, several at once as `K20–K24`, or a string that is just the
 //! number; in a test also the name of a function, `t21_revoke_then_use_is_denied`. A case cites in its field `rules`.
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub struct Rule {
 pub struct Rules {
     /// By number.
     pub rules: BTreeMap<Number, Rule>,
-    /// `[A999]` in brackets or in a case, with its place.
+    /// `(A999)` in brackets or in a case, with its place.
     pub unknown: Vec<(Number, String)>,
 }
 

@@ -12,8 +12,7 @@ const PURE: &[(&str, &str, &[&str])] = &[
 ];
 
 /// A file, what it names all the same, and why it may. An entry that is no longer needed fails.
-const EXCEPTIONS: &[(&str, &str, &str)] =
-    &[("crates/crypto/src/entropy.rs", "rand::", "the one implementation of `Entropy` by the operating system; `Env` hands it out")];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 #[test]
 fn pure_crates_name_nothing_impure() -> Result<()> {

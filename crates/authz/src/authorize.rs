@@ -27,7 +27,7 @@ pub enum Layer {
     Boundary,
     /// A session policy.
     Session,
-    /// The operation does not work across accounts [A313].
+    /// The operation does not work across accounts (A313).
     Operation,
 }
 
@@ -51,7 +51,7 @@ impl Layer {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// A Deny matched [A301].
+    /// A Deny matched (A301).
     Denied,
     /// No Allow where one was needed.
     Silent,
@@ -178,13 +178,13 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
 /// Which sources can allow at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Situation {
-    /// Retiring a grant: decided by the grant [A620].
+    /// Retiring a grant: decided by the grant (A620).
     Retire,
-    /// No key and no policy of a resource: identity policies alone [A403].
+    /// No key and no policy of a resource: identity policies alone (A403).
     IdentityAlone,
-    /// Caller and resource are of one account, or the caller is a service [A208].
+    /// Caller and resource are of one account, or the caller is a service (A208).
     OneAccount,
-    /// The caller's account is not the owner's [A310].
+    /// The caller's account is not the owner's (A310).
     AcrossAccounts,
 }
 
@@ -206,7 +206,7 @@ impl Situation {
     }
 }
 
-/// [A301] Any matching Deny ends it. Reported in the order of [A340]; across accounts the caller's own side first [A906].
+/// (A301) Any matching Deny ends it. Reported in the order of (A340); across accounts the caller's own side first (A906).
 fn refused_by_deny(situation: Situation, layers: &Layers) -> Option<Decision> {
     let none = &[][..];
     let denies = |verdict: &Option<Verdict>| verdict.as_ref().map_or(none, |verdict| &verdict.denies[..]).to_vec();
@@ -227,14 +227,14 @@ fn refused_by_deny(situation: Situation, layers: &Layers) -> Option<Decision> {
     Some(Decision::deny(*layer, &["A301"], statements))
 }
 
-/// [A313] Only some operations work on keys of other accounts.
+/// (A313) Only some operations work on keys of other accounts.
 fn refused_by_operation(situation: Situation, target: &Target<'_>, request: &Request<'_>) -> Option<Decision> {
     let Action::Kms(permission) = &request.action else { return None };
     let across = situation == Situation::AcrossAccounts && matches!(target.resource, Resource::Key { .. });
     (across && !crosses_accounts(*permission)).then(|| Decision::silent(Layer::Operation, &["A313"]))
 }
 
-/// [A320] Each level of SCPs must allow; [A330] so must the endpoint's policy.
+/// (A320) Each level of SCPs must allow; (A330) so must the endpoint's policy.
 fn refused_by_limits_of_all(layers: &Layers) -> Option<Decision> {
     if layers.scp.iter().flatten().any(|level| !level.allows()) {
         return Some(Decision::silent(Layer::Scp, &["A320"]));
@@ -323,7 +323,7 @@ fn joined(first: &[StatementRef], second: &[StatementRef]) -> Vec<StatementRef> 
     first.iter().chain(second).copied().collect()
 }
 
-/// [A307c] [A608] [A641] A grant allows by itself, save what limits its kind of grantee.
+/// (A307c) (A608) (A641) A grant allows by itself, save what limits its kind of grantee.
 fn by_grant(subject: &Subject, layers: &Layers) -> Option<Decision> {
     let serving: Vec<StatementRef> = layers
         .grants
@@ -347,7 +347,7 @@ fn refused_grant_limit(subject: &Subject, layers: &Layers) -> Option<Layer> {
     layers.grants.iter().find_map(|grant| grant_limit(subject, layers, grant.who).err()).filter(|layer| *layer != Layer::Identity)
 }
 
-/// [A620]
+/// (A620)
 fn by_retirement(subject: &Subject, request: &Request<'_>, layers: &Layers) -> Decision {
     let Some(grant) = request.retires else { return Decision::silent(Layer::Grant, &["A620"]) };
     let at = StatementRef { origin: Origin::Grant(0), statement: 0 };

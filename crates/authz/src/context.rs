@@ -6,12 +6,12 @@ use keyward_policy::{ConditionKey, Context, KeyName, Values};
 
 use crate::facts::{ALIASES_PER_KEY_MAX, KeyFacts, KeyManager, MultiRegionKeyType, Principal, Request, Resource, Subject, Target};
 
-/// One (permission, resource) pair's context [A501].
+/// One (permission, resource) pair's context (A501).
 pub(crate) struct RequestContext<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) target: &'a Target<'a>,
     pub(crate) request: &'a Request<'a>,
-    /// [A506] Key policies do not see `aws:ResourceTag/*` and `kms:ResourceAliases`.
+    /// (A506) Key policies do not see `aws:ResourceTag/*` and `kms:ResourceAliases`.
     pub(crate) for_key_policy: bool,
 }
 
@@ -39,7 +39,7 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// Key ops, CreateKey, custom key store ops: where `kms:CallerAccount` exists [A511]; [A504] nowhere else.
+    /// Key ops, CreateKey, custom key store ops: where `kms:CallerAccount` exists (A511); (A504) nowhere else.
     fn is_key_op_or_like(&self) -> bool {
         self.key().is_some()
             || self.request.action.kms().is_some_and(|permission| permission.name() == "CreateKey" || permission.name().contains("CustomKeyStore"))
@@ -186,7 +186,7 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// [A201]
+    /// (A201)
     fn user_id(&self) -> Values<'a> {
         match &self.subject.principal {
             Principal::User { id, .. } => Values::one_or_absent(id.as_ref().map(|id| &*id.0)),
@@ -208,12 +208,12 @@ fn many(value: Option<&str>) -> Values<'_> {
     value.map_or(Values::Absent, |value| Values::Many(vec![Cow::Borrowed(value)]))
 }
 
-/// [A332] FAS requests and calls by services do not pass the caller's endpoint.
+/// (A332) FAS requests and calls by services do not pass the caller's endpoint.
 pub(crate) fn endpoint_applies(subject: &Subject, request: &Request<'_>) -> bool {
     request.call.via.is_none() && !matches!(subject.principal, Principal::Service { .. })
 }
 
-/// [A325] What RCPs never bind.
+/// (A325) What RCPs never bind.
 pub(crate) fn rcp_applies(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> bool {
     let aws_managed = matches!(&target.resource, Resource::Key { key, .. } if key.manager == KeyManager::Aws);
     let retires = request.action.kms().is_some_and(|permission| permission.name() == "RetireGrant");

@@ -390,7 +390,7 @@ impl<'a> Teller<'a> {
         Some((closeness, Miss { name: self.name(at), lacks, conditions: failed }))
     }
 
-    /// [A136] The most frequent mistake with Resource.
+    /// (A136) The most frequent mistake with Resource.
     fn alias_hint(&self, statement: &Statement) -> &'static str {
         let names_alias = statement.resources().any(|resource| resource.contains(":alias/"));
         if names_alias && matches!(self.target.resource, Resource::Key { .. }) {

@@ -21,7 +21,7 @@ pub struct Attached {
     pub policy: Policy,
     /// What a person calls it: `"s3-read" on role/app`, `AdministratorAccess on group/ops`.
     pub name: Arc<str>,
-    /// The ARN of a managed or organization policy; none for inline policies [A905].
+    /// The ARN of a managed or organization policy; none for inline policies (A905).
     pub arn: Option<Arc<str>>,
 }
 
@@ -30,14 +30,14 @@ pub struct Attached {
 pub enum Principal {
     /// An IAM user.
     User {
-        /// With its path [A124].
+        /// With its path (A124).
         arn: Arn,
         /// `AIDA…`
         id: Option<UniqueId>,
     },
     /// A session of a role.
     RoleSession {
-        /// The role's ARN, with its path [A124].
+        /// The role's ARN, with its path (A124).
         role: Arn,
         /// `AROA…`
         id: Option<UniqueId>,
@@ -58,7 +58,7 @@ pub enum Principal {
         /// The account.
         account: AccountId,
     },
-    /// A service that calls for itself [A208].
+    /// A service that calls for itself (A208).
     Service {
         /// `cloudtrail.amazonaws.com`
         name: Arc<str>,
@@ -66,7 +66,7 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// The caller's account; a service calls under none [A208].
+    /// The caller's account; a service calls under none (A208).
     pub fn account(&self) -> Option<AccountId> {
         match self {
             Self::User { arn, .. } | Self::FederatedUser { arn, .. } => arn.account(),
@@ -76,7 +76,7 @@ impl Principal {
         }
     }
 
-    /// How messages name the caller [A903]: the session ARN for roles.
+    /// How messages name the caller (A903): the session ARN for roles.
     pub fn caller_arn(&self) -> Cow<'_, str> {
         match self {
             Self::User { arn, .. } | Self::FederatedUser { arn, .. } => Cow::Borrowed(arn.as_str()),
@@ -87,18 +87,18 @@ impl Principal {
     }
 }
 
-/// What a session adds to its principal [A203].
+/// What a session adds to its principal (A203).
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SessionFacts {
-    /// When temporary credentials were made; none for long-term keys [A523].
+    /// When temporary credentials were made; none for long-term keys (A523).
     pub issued_at: Option<Timestamp>,
-    /// Whether MFA was used; only with temporary credentials [A523].
+    /// Whether MFA was used; only with temporary credentials (A523).
     pub mfa_present: Option<bool>,
     /// Seconds since MFA, if it was used.
     pub mfa_age_s: Option<u64>,
     /// `aws:SourceIdentity`
     pub source_identity: Option<String>,
-    /// The session is one of `sts:AssumeRoot` [A210].
+    /// The session is one of `sts:AssumeRoot` (A210).
     pub assumed_root: bool,
 }
 
@@ -107,9 +107,9 @@ pub struct SessionFacts {
 pub struct Subject {
     /// Who.
     pub principal: Principal,
-    /// A service-linked role: bound by neither SCPs nor RCPs [A322].
+    /// A service-linked role: bound by neither SCPs nor RCPs (A322).
     pub service_linked: bool,
-    /// User tags, or role tags overlaid by session tags [A522].
+    /// User tags, or role tags overlaid by session tags (A522).
     pub tags: BTreeMap<String, String>,
     /// Identity policies: inline, managed, of groups.
     pub identity: Vec<Attached>,
@@ -117,9 +117,9 @@ pub struct Subject {
     pub boundary: Option<Attached>,
     /// Session policies; none given is not the same as an empty list.
     pub session: Option<Vec<Attached>>,
-    /// SCPs by level, root first; none where SCPs do not bind: outside organizations, in the management account [A320] [A321].
+    /// SCPs by level, root first; none where SCPs do not bind: outside organizations, in the management account (A320) (A321).
     pub scps: Option<Vec<Vec<Attached>>>,
-    /// The caller's organization and the path in it [A520].
+    /// The caller's organization and the path in it (A520).
     pub organization: Option<Membership>,
     /// What the session adds.
     pub facts: SessionFacts,
@@ -156,7 +156,7 @@ pub struct Membership {
 pub struct ResourcePolicy {
     /// The document as stored.
     pub policy: Policy,
-    /// User and role ARNs of its Principal elements → the unique id they had when saved [A206].
+    /// User and role ARNs of its Principal elements → the unique id they had when saved (A206).
     #[serde(default)]
     pub bound: BTreeMap<String, UniqueId>,
 }
@@ -175,7 +175,7 @@ pub enum KeyManager {
     /// A customer managed key.
     #[default]
     Customer,
-    /// An AWS managed key [A803].
+    /// An AWS managed key (A803).
     Aws,
 }
 
@@ -196,7 +196,7 @@ pub struct KeyFacts {
     pub arn: KeyArn,
     /// The `default` key policy.
     pub policy: ResourcePolicy,
-    /// The `AWS_RAM` policy [A335].
+    /// The `AWS_RAM` policy (A335).
     #[serde(default)]
     pub ram_policy: Option<ResourcePolicy>,
     /// `SYMMETRIC_DEFAULT`, …
@@ -216,7 +216,7 @@ pub struct KeyFacts {
     pub tags: BTreeMap<String, String>,
 }
 
-/// Aliases per key above which conditions that would allow by alias fail [A546] [K230].
+/// Aliases per key above which conditions that would allow by alias fail (A546) (K230).
 pub const ALIASES_PER_KEY_MAX: usize = 50;
 
 /// What is asked for.
@@ -224,9 +224,9 @@ pub const ALIASES_PER_KEY_MAX: usize = 50;
 pub struct Target<'a> {
     /// The resource itself.
     pub resource: Resource<'a>,
-    /// The customer RCPs above the owner account [A324].
+    /// The customer RCPs above the owner account (A324).
     pub rcps: &'a [Attached],
-    /// The owner's organization [A527].
+    /// The owner's organization (A527).
     pub organization: Option<&'a Membership>,
 }
 
@@ -240,16 +240,16 @@ pub enum Resource<'a> {
         /// Grants that could concern the caller; others may be among them.
         grants: &'a [Arc<Grant>],
     },
-    /// An alias: the alias half of an operation [A405].
+    /// An alias: the alias half of an operation (A405).
     Alias {
         /// Its ARN.
         arn: &'a str,
         /// Its account.
         account: AccountId,
     },
-    /// No resource [A141]: decided on `*`, and on the account's pattern.
+    /// No resource (A141): decided on `*`, and on the account's pattern.
     None {
-        /// `arn:aws:kms:REGION:ACCOUNT:*`, or `…:key/*` for the tags of a key that is being made [A406].
+        /// `arn:aws:kms:REGION:ACCOUNT:*`, or `…:key/*` for the tags of a key that is being made (A406).
         pattern: Cow<'a, str>,
     },
     /// A resource of another service: an IAM role with its trust policy, a user.
@@ -291,7 +291,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The service through which a forward access session came [A512] [A514]. Only a service door makes one (T18).
+/// The service through which a forward access session came (A512) (A514). Only a service door makes one (T18).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Via {
     service: Arc<str>,
@@ -309,7 +309,7 @@ impl Via {
     }
 }
 
-/// A VPC endpoint that the call came through [A330].
+/// A VPC endpoint that the call came through (A330).
 #[derive(Clone, Debug)]
 pub struct VpcEndpoint {
     /// `vpce-…`
@@ -327,7 +327,7 @@ pub struct CallFacts {
     pub time: Option<Timestamp>,
     /// The endpoint's Region.
     pub region: Region,
-    /// The address on a public endpoint [A531].
+    /// The address on a public endpoint (A531).
     pub source_ip: Option<IpAddr>,
     /// TLS.
     pub secure_transport: bool,
@@ -337,7 +337,7 @@ pub struct CallFacts {
     pub via: Option<Via>,
     /// The endpoint, for calls that came through one.
     pub endpoint: Option<VpcEndpoint>,
-    /// `aws:SourceArn`, when a service principal calls on behalf of a resource [A530].
+    /// `aws:SourceArn`, when a service principal calls on behalf of a resource (A530).
     pub source_arn: Option<String>,
     /// `aws:SourceAccount`, likewise.
     pub source_account: Option<AccountId>,
@@ -367,21 +367,21 @@ pub struct Request<'a> {
     pub action: Action,
     /// How the call came.
     pub call: &'a CallFacts,
-    /// The encryption context of this half [A543].
+    /// The encryption context of this half (A543).
     pub encryption_context: Option<&'a BTreeMap<String, String>>,
-    /// The alias by which the request named the key [A545].
+    /// The alias by which the request named the key (A545).
     pub alias: Option<&'a AliasName>,
-    /// The request named no key; the ciphertext told it [A411]. Changes words only [A903].
+    /// The request named no key; the ciphertext told it (A411). Changes words only (A903).
     pub from_ciphertext: bool,
-    /// Only identity policies count [A406].
+    /// Only identity policies count (A406).
     pub identity_only: bool,
-    /// Further condition values of the request's parameters, effective ones [A502].
+    /// Further condition values of the request's parameters, effective ones (A502).
     pub parameters: Vec<(KeyName, Values<'a>)>,
-    /// Tags in the request [A548].
+    /// Tags in the request (A548).
     pub request_tags: Option<&'a BTreeMap<String, String>>,
-    /// CreateGrant: the grant asked for [A615].
+    /// CreateGrant: the grant asked for (A615).
     pub child: Option<&'a GrantRequest>,
-    /// RetireGrant: the grant to retire [A620].
+    /// RetireGrant: the grant to retire (A620).
     pub retires: Option<&'a Grant>,
     /// Condition values given verbatim, which win over derived ones.
     pub verbatim: Option<&'a MapContext>,

@@ -11,7 +11,7 @@ use crate::facts::{Principal, Request, Subject};
 use crate::names::{GrantId, KeyArn, UniqueId};
 use crate::operation::GrantOperation;
 
-/// A principal named in a grant, bound to the entity that existed then [A606].
+/// A principal named in a grant, bound to the entity that existed then (A606).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum GrantPrincipal {
     /// An account, user, role, session or federated user.
@@ -22,7 +22,7 @@ pub enum GrantPrincipal {
         #[serde(default)]
         bound: Option<UniqueId>,
     },
-    /// A service principal [A607].
+    /// A service principal (A607).
     Service {
         /// `dynamodb.us-east-1.amazonaws.com`
         name: Arc<str>,
@@ -39,7 +39,7 @@ impl GrantPrincipal {
     }
 }
 
-/// What restricts a grant [A610].
+/// What restricts a grant (A610).
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct GrantConstraints {
@@ -47,17 +47,17 @@ pub struct GrantConstraints {
     pub encryption_context_equals: Option<BTreeMap<String, String>>,
     /// The request's context holds at least this.
     pub encryption_context_subset: Option<BTreeMap<String, String>>,
-    /// The resource on whose behalf a service calls [A613].
+    /// The resource on whose behalf a service calls (A613).
     pub source_arn: Option<String>,
 }
 
 impl GrantConstraints {
-    /// The pairs of whichever context constraint there is [A543].
+    /// The pairs of whichever context constraint there is (A543).
     pub fn encryption_context(&self) -> Option<&BTreeMap<String, String>> {
         self.encryption_context_equals.as_ref().or(self.encryption_context_subset.as_ref())
     }
 
-    /// The value of `kms:GrantConstraintType` [A552].
+    /// The value of `kms:GrantConstraintType` (A552).
     pub fn kind(&self) -> Option<&'static str> {
         match (&self.encryption_context_equals, &self.encryption_context_subset) {
             (Some(_), _) => Some("EncryptionContextEquals"),
@@ -81,7 +81,7 @@ pub struct GrantRequest {
     pub retiring: Option<GrantPrincipal>,
 }
 
-/// A grant on one key [A602].
+/// A grant on one key (A602).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Grant {
     /// 64 hexadecimal digits.
@@ -91,7 +91,7 @@ pub struct Grant {
     /// Whom it is for, what it holds, what restricts it, who may retire it.
     #[serde(flatten)]
     pub terms: GrantRequest,
-    /// The caller's account when it was made [A614].
+    /// The caller's account when it was made (A614).
     pub issuing_account: AccountId,
     /// The `Name`, if one was given.
     #[serde(default)]
@@ -105,15 +105,15 @@ pub struct Grant {
 pub enum GrantMiss {
     /// It is for somebody else.
     OtherGrantee,
-    /// The grantee was deleted and made anew [A606].
+    /// The grantee was deleted and made anew (A606).
     Recreated,
     /// The operation is not among its operations.
     Operation,
-    /// Its context constraint is not met [A611].
+    /// Its context constraint is not met (A611).
     EncryptionContext,
-    /// The call is not on behalf of its SourceArn [A613].
+    /// The call is not on behalf of its SourceArn (A613).
     SourceArn,
-    /// The grant asked for is wider than its parent [A615].
+    /// The grant asked for is wider than its parent (A615).
     WiderChild,
 }
 
@@ -122,9 +122,9 @@ pub enum GrantMiss {
 pub(crate) enum GranteeMatch {
     /// The user, the session, the service, the root user of the account: nothing else is needed.
     Itself,
-    /// A session of the named role, or a federated session of the named user: boundary and session policy may limit it [A608].
+    /// A session of the named role, or a federated session of the named user: boundary and session policy may limit it (A608).
     Limited,
-    /// Another principal of the named account: needs its identity policies [A608].
+    /// Another principal of the named account: needs its identity policies (A608).
     OfAccount,
 }
 
@@ -183,7 +183,7 @@ fn source_arn_met(constraints: &GrantConstraints, request: &Request<'_>) -> bool
     given.is_some() && given == constraints.source_arn.as_deref()
 }
 
-/// [A611] Names ignore case, values do not.
+/// (A611) Names ignore case, values do not.
 fn encryption_context_met(constraints: &GrantConstraints, context: Option<&BTreeMap<String, String>>) -> bool {
     let empty = BTreeMap::new();
     let context = context.unwrap_or(&empty);
@@ -196,7 +196,7 @@ fn encryption_context_met(constraints: &GrantConstraints, context: Option<&BTree
         && at_least.is_none_or(|wanted| subset(wanted, context))
 }
 
-/// [A615] A child made under nothing but a grant is no wider than its parent.
+/// (A615) A child made under nothing but a grant is no wider than its parent.
 fn child_fits(parent: &GrantRequest, child: &GrantRequest) -> bool {
     let operations = child.operations.iter().all(|operation| parent.operations.contains(operation));
     let constraints = &child.constraints;
@@ -211,7 +211,7 @@ fn child_fits(parent: &GrantRequest, child: &GrantRequest) -> bool {
     operations && context && source_arn
 }
 
-/// How a caller comes to retire a grant [A620].
+/// How a caller comes to retire a grant (A620).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Retirement {
     /// (1) The retiring principal: nothing else is needed.

@@ -12,7 +12,7 @@ use crate::principals::{Admission, admission, concerns};
 pub enum Origin {
     /// The key policy, or another resource's own policy.
     Resource,
-    /// The `AWS_RAM` policy of a key [A337].
+    /// The `AWS_RAM` policy of a key (A337).
     Ram,
     /// An identity policy, by its place in [`Subject::identity`].
     Identity(usize),
@@ -100,11 +100,11 @@ pub(crate) struct ServingGrant {
 /// What every layer says. A layer that does not bind this request is `None`.
 #[derive(Clone, Debug)]
 pub struct Layers {
-    /// RCPs: Denies only [A324].
+    /// RCPs: Denies only (A324).
     pub rcp: Verdict,
-    /// SCPs by level; each must allow [A320].
+    /// SCPs by level; each must allow (A320).
     pub scp: Option<Vec<Verdict>>,
-    /// The VPC endpoint's policy [A330].
+    /// The VPC endpoint's policy (A330).
     pub endpoint: Option<Verdict>,
     /// The key policy, or the trust policy.
     pub resource: ResourceVerdict,
@@ -176,7 +176,7 @@ impl<'a> Asker<'a> {
         verdict
     }
 
-    /// [A320] [A321] [A322] [A323]
+    /// (A320) (A321) (A322) (A323)
     fn scps(&self) -> Option<Vec<Verdict>> {
         let service = matches!(self.subject.principal, Principal::Service { .. });
         let levels = self.subject.scps.as_ref().filter(|_| !self.subject.service_linked && !service)?;

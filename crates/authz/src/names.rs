@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 /// A name that has not the shape of what it should be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ParseNameError {
-    /// Neither a UUID nor `mrk-` and 32 hexadecimal digits [K40].
+    /// Neither a UUID nor `mrk-` and 32 hexadecimal digits (K40).
     #[error("a key id is a UUID or `mrk-` and 32 hexadecimal digits, not `{0}`")]
     KeyId(Box<str>),
-    /// Not `alias/` and a name [K47].
+    /// Not `alias/` and a name (K47).
     #[error("an alias is `alias/` and letters, digits, `/`, `_`, `-`; this is not: `{0}`")]
     AliasName(Box<str>),
-    /// Not 64 hexadecimal digits [A617].
+    /// Not 64 hexadecimal digits (A617).
     #[error("a grant id is 64 hexadecimal digits, not `{0}`")]
     GrantId(Box<str>),
     /// Not an ARN of the right service and type.
@@ -76,25 +76,25 @@ macro_rules! text_name {
 }
 
 text_name!(
-    /// The id of a key: a lower-case UUID, or `mrk-` and 32 hexadecimal digits for multi-Region keys [K40]. Compared exactly [A139].
+    /// The id of a key: a lower-case UUID, or `mrk-` and 32 hexadecimal digits for multi-Region keys (K40). Compared exactly (A139).
     KeyId,
     is_key_id,
     ParseNameError::KeyId
 );
 text_name!(
-    /// The name of an alias with its prefix, e.g. `alias/orders` [K47].
+    /// The name of an alias with its prefix, e.g. `alias/orders` (K47).
     AliasName,
     is_alias_name,
     ParseNameError::AliasName
 );
 text_name!(
-    /// The id of a grant: 64 lower-case hexadecimal digits [A617].
+    /// The id of a grant: 64 lower-case hexadecimal digits (A617).
     GrantId,
     |text| text.len() == 64 && text.bytes().all(is_lower_hex),
     ParseNameError::GrantId
 );
 
-/// The name that only one principal ever has, `AIDA…` (user) or `AROA…` (role): the same ARN made anew gets another [A206].
+/// The name that only one principal ever has, `AIDA…` (user) or `AROA…` (role): the same ARN made anew gets another (A206).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct UniqueId(pub Arc<str>);
 
@@ -131,7 +131,7 @@ impl KeyId {
 }
 
 impl AliasName {
-    /// Whether AWS keeps the name for its own keys: `alias/aws/…` [A405].
+    /// Whether AWS keeps the name for its own keys: `alias/aws/…` (A405).
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with("alias/aws/")
     }
@@ -147,7 +147,7 @@ pub struct KeyArn {
 }
 
 impl KeyArn {
-    /// The ARN of a key by its parts; the partition follows the Region [K40].
+    /// The ARN of a key by its parts; the partition follows the Region (K40).
     pub fn new(region: Region, account: AccountId, id: KeyId) -> Self {
         let text = format!("arn:{}:kms:{region}:{account}:key/{id}", region.partition()).into();
         Self { region, account, id, text }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub enum ResourceKind {
     /// A key.
     Key,
-    /// An alias and the key, or keys, behind it [A405].
+    /// An alias and the key, or keys, behind it (A405).
     AliasAndKey,
-    /// Nothing: identity policies alone [A403].
+    /// Nothing: identity policies alone (A403).
     None,
 }
 
@@ -24,7 +24,7 @@ macro_rules! operations {
         pub enum Operation { $($name,)* }
 
         impl Operation {
-            /// All of them, in alphabetical order [A401].
+            /// All of them, in alphabetical order (A401).
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// As the API spells it.
@@ -48,19 +48,19 @@ macro_rules! operations {
 #[derive(Clone, Copy, Eq, PartialEq)]
 #[expect(non_camel_case_types, reason = "named as the columns of the specification's table")]
 enum Flag {
-    /// Usable on keys of other accounts [A313].
+    /// Usable on keys of other accounts (A313).
     xacct,
-    /// May stand in a grant's Operations [A601].
+    /// May stand in a grant's Operations (A601).
     grant,
     /// Takes GrantTokens.
     tok,
     /// Takes DryRun.
     dry,
-    /// A cryptographic operation: takes any of the four key identifiers [A410].
+    /// A cryptographic operation: takes any of the four key identifiers (A410).
     crypto,
-    /// Changes nothing [A1005].
+    /// Changes nothing (A1005).
     read,
-    /// Carries an encryption context [A540].
+    /// Carries an encryption context (A540).
     ctx,
 }
 
@@ -133,12 +133,12 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 
-    /// The permission of the same name; `None` for ReEncrypt, which has two others [A404].
+    /// The permission of the same name; `None` for ReEncrypt, which has two others (A404).
     pub fn permission(self) -> Option<KmsPermission> {
         KmsPermission::named(self.name())
     }
 
-    /// Whether keys of other accounts may be named [A313].
+    /// Whether keys of other accounts may be named (A313).
     pub fn crosses_accounts(self) -> bool {
         self.has(Flag::xacct)
     }
@@ -148,7 +148,7 @@ impl Operation {
         self.has(Flag::tok)
     }
 
-    /// Whether it takes DryRun [K153].
+    /// Whether it takes DryRun (K153).
     pub fn takes_dry_run(self) -> bool {
         self.has(Flag::dry)
     }
@@ -158,17 +158,17 @@ impl Operation {
         self.has(Flag::crypto)
     }
 
-    /// Whether aliases may name the key [A410] [K41].
+    /// Whether aliases may name the key (A410) (K41).
     pub fn takes_aliases(self) -> bool {
         self.is_cryptographic() || matches!(self, Self::DescribeKey | Self::GetPublicKey)
     }
 
-    /// The `readOnly` of its CloudTrail record [A1005].
+    /// The `readOnly` of its CloudTrail record (A1005).
     pub fn is_read_only(self) -> bool {
         self.has(Flag::read)
     }
 
-    /// Whether it carries an encryption context [A540].
+    /// Whether it carries an encryption context (A540).
     pub fn has_encryption_context(self) -> bool {
         self.has(Flag::ctx)
     }
@@ -180,7 +180,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Whether a permission may be used on keys of other accounts [A313], told by its operation.
+/// Whether a permission may be used on keys of other accounts (A313), told by its operation.
 pub(crate) fn crosses_accounts(permission: KmsPermission) -> bool {
     match permission.name() {
         "ReEncryptFrom" | "ReEncryptTo" => true,
@@ -188,7 +188,7 @@ pub(crate) fn crosses_accounts(permission: KmsPermission) -> bool {
     }
 }
 
-/// A permission that a grant may hold [A601].
+/// A permission that a grant may hold (A601).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct GrantOperation(KmsPermission);
 

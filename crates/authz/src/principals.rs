@@ -7,11 +7,11 @@ use crate::facts::{Principal, ResourcePolicy, Subject};
 /// What an Allow statement's principal gives the caller, weakest first, before other layers have their say.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Admission {
-    /// The caller's account is named: identity policies decide [A303].
+    /// The caller's account is named: identity policies decide (A303).
     Delegated,
-    /// The role or the user behind a federated session is named: boundary and session policy bind [A213] [A217].
+    /// The role or the user behind a federated session is named: boundary and session policy bind (A213) (A217).
     Bounded,
-    /// The caller itself is named: nothing else is needed within the account [A212] [A214] [A215] [A216].
+    /// The caller itself is named: nothing else is needed within the account (A212) (A214) (A215) (A216).
     Direct,
 }
 
@@ -57,7 +57,7 @@ fn named(entry: &PrincipalEntry, policy: &ResourcePolicy, principal: &Principal)
     }
 }
 
-/// Whether a Deny statement, or an endpoint policy's statement, means the caller [A128] [A331].
+/// Whether a Deny statement, or an endpoint policy's statement, means the caller (A128) (A331).
 pub(crate) fn concerns(element: &PrincipalElement, policy: &ResourcePolicy, subject: &Subject) -> bool {
     let means = |entry: &PrincipalEntry| entry_admission(entry, policy, subject).is_some();
     if !element.negated {
@@ -67,7 +67,7 @@ pub(crate) fn concerns(element: &PrincipalElement, policy: &ResourcePolicy, subj
     subject.boundary.is_some() || !exempted(element, policy, &subject.principal)
 }
 
-/// [A220] NotPrincipal exempts a caller only if every level of its identity is listed.
+/// (A220) NotPrincipal exempts a caller only if every level of its identity is listed.
 fn exempted(element: &PrincipalElement, policy: &ResourcePolicy, principal: &Principal) -> bool {
     let listed = |wanted: Admission, kinds: &dyn Fn(&PrincipalKind) -> bool| {
         element.entries.iter().any(|entry| kinds(&entry.kind) && named(entry, policy, principal) == Some(wanted))
@@ -87,7 +87,7 @@ fn exempted(element: &PrincipalElement, policy: &ResourcePolicy, principal: &Pri
     }
 }
 
-/// [A121] An account ARN's partition must be the account's.
+/// (A121) An account ARN's partition must be the account's.
 fn same_partition(text: &str, principal: &Principal) -> bool {
     let caller = match principal {
         Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => arn.partition(),

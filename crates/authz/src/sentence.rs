@@ -5,10 +5,10 @@ use keyward_policy::Action;
 use crate::authorize::{Decision, Layer, Refusal, attached};
 use crate::facts::{Request, Resource, Subject, Target};
 
-/// [A906] What stands for anything on the side of a key in another account.
+/// (A906) What stands for anything on the side of a key in another account.
 const HIDDEN: &str = "because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access";
 
-/// [A907] The older of the two texts, with which recorded suites compare.
+/// (A907) The older of the two texts, with which recorded suites compare.
 const HIDDEN_CIPHERTEXT_KEY: &str =
     "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.";
 
@@ -34,7 +34,7 @@ pub fn sentence(subject: &Subject, target: &Target<'_>, request: &Request<'_>, d
     format!("User: {caller} is not authorized to perform: {action}{resource} {because}")
 }
 
-/// The sentence for a key of another account that is missing or refuses: the same for both [A906] [A907] [A908].
+/// The sentence for a key of another account that is missing or refuses: the same for both (A906) (A907) (A908).
 pub fn hidden_sentence(caller: &str, action: &Action, from_ciphertext: bool) -> String {
     if from_ciphertext {
         return HIDDEN_CIPHERTEXT_KEY.to_owned();
@@ -49,7 +49,7 @@ fn is_hidden(subject: &Subject, target: &Target<'_>, decision: &Decision) -> boo
     foreign_key && matches!(decision.layer(), Layer::KeyPolicy | Layer::Rcp | Layer::Operation | Layer::Grant)
 }
 
-/// [A904]
+/// (A904)
 fn type_name(layer: Layer) -> &'static str {
     match layer {
         Layer::Rcp => "resource control policy",
@@ -68,7 +68,7 @@ fn with_article(layer: Layer) -> String {
     format!("{article} {}", type_name(layer))
 }
 
-/// [A905] Managed and organization policies are named, inline ones never.
+/// (A905) Managed and organization policies are named, inline ones never.
 fn policy_arn(subject: &Subject, target: &Target<'_>, decision: &Decision) -> String {
     let arn = decision.statements().first().and_then(|statement| attached(subject, target, statement.origin)?.arn.clone());
     arn.map_or_else(String::new, |arn| format!(": {arn}"))

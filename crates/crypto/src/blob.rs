@@ -1,6 +1,6 @@
 //! The ciphertext blob of symmetric encryption keys, byte by byte in `docs/formats.md`.
 //!
-//! It begins as AWS's blobs do and has their length [K166], names account, key and material in the clear [K167], and
+//! It begins as AWS's blobs do and has their length (K166), names account, key and material in the clear (K167), and
 //! authenticates all of itself together with the encryption context (T34–T36).
 
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::kdf::Label;
 use crate::material::{KeyMaterial, MaterialId};
 use crate::plaintext::Plaintext;
 
-/// Bytes that a blob adds to a plaintext, as AWS's do for short ones [K166].
+/// Bytes that a blob adds to a plaintext, as AWS's do for short ones (K166).
 pub const BLOB_OVERHEAD: usize = PREFIX_BYTES + OVERHEAD;
 
-/// Bytes of the longest ciphertext that the API takes [K162].
+/// Bytes of the longest ciphertext that the API takes (K162).
 pub const BLOB_BYTES_MAX: usize = 6144;
 
 const MAGIC_BYTES: usize = 5;
-/// Format 1. Its two highest bits complete the `AQICAHh` with which every base64 text of a blob begins [K166].
+/// Format 1. Its two highest bits complete the `AQICAHh` with which every base64 text of a blob begins (K166).
 const FORMAT: u8 = 0x41;
 const ACCOUNT_BYTES: usize = 6;
 /// Zeros that keep the constant head at 32 bytes and the whole at AWS's length.
@@ -47,7 +47,7 @@ impl BlobKind {
     }
 }
 
-/// A key id in 16 bytes and its form: a UUID, or `mrk-` and 32 digits [K40].
+/// A key id in 16 bytes and its form: a UUID, or `mrk-` and 32 digits (K40).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct BlobKeyId {
     bytes: [u8; 16],

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of an encoded encryption context, the bound of an external key store's additional data [K151].
+/// Most bytes of an encoded encryption context, the bound of an external key store's additional data (K151).
 pub const ENCRYPTION_CONTEXT_BYTES_MAX: usize = 8192;
 
-/// Pairs that must be given again, exactly, to decrypt [K151]. Not secret: they stand in the trail.
+/// Pairs that must be given again, exactly, to decrypt (K151). Not secret: they stand in the trail.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct EncryptionContext(BTreeMap<String, String>);

@@ -60,7 +60,7 @@ impl KeyMaterial {
 /// The public name of one material of one key: AWS's `KeyMaterialId`, 64 lower-case hex digits.
 ///
 /// A function of key id and material: the same material in another key has another name, and an
-/// import of the same bytes has the same one [K118]. It tells nothing about the material.
+/// import of the same bytes has the same one (K118). It tells nothing about the material.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MaterialId([u8; 32]);
 

@@ -92,7 +92,7 @@ impl DataKeySpec {
 }
 
 impl KeySpec {
-    /// What keys of this spec may be for [K70].
+    /// What keys of this spec may be for (K70).
     pub fn usages(self) -> &'static [KeyUsage] {
         use KeyUsage as U;
         match self {
@@ -106,7 +106,7 @@ impl KeySpec {
         }
     }
 
-    /// The usage when none is asked for; other specs require one [K71].
+    /// The usage when none is asked for; other specs require one (K71).
     pub fn default_usage(self) -> Option<KeyUsage> {
         (self == Self::SymmetricDefault).then_some(KeyUsage::EncryptDecrypt)
     }

@@ -101,7 +101,7 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
     Ok(())
 }
 
-/// Keys are really deleted when their day comes [K92].
+/// Keys are really deleted when their day comes (K92).
 async fn delete_when_due(host: Arc<Host>) {
     let mut round = tokio::time::interval(Duration::from_secs(DELETION_ROUND_S));
     loop {

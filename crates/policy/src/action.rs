@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::glob::Glob;
 
-/// Every permission of KMS in alphabetical order, [A401] [A402]: one per operation, save that ReEncrypt is two [A404],
+/// Every permission of KMS in alphabetical order, (A401) (A402): one per operation, save that ReEncrypt is two (A404),
 /// and the internal `SynchronizeMultiRegionKey`.
 pub const KMS_PERMISSIONS: [&str; 58] = [
     "CancelKeyDeletion",
@@ -169,7 +169,7 @@ impl fmt::Debug for Action {
     }
 }
 
-/// One entry of `Action` or `NotAction`, compared without case [A131].
+/// One entry of `Action` or `NotAction`, compared without case (A131).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ActionPattern {
     written: Box<str>,

@@ -81,7 +81,7 @@ impl Region {
         &self.0
     }
 
-    /// The partition to which the Region belongs, told by its prefix [K40].
+    /// The partition to which the Region belongs, told by its prefix (K40).
     pub fn partition(&self) -> Partition {
         match &*self.0 {
             name if name.starts_with("cn-") => Partition::AwsCn,

@@ -16,7 +16,7 @@ use crate::key::{ConditionKey, Context, Values};
 pub enum Truth {
     /// It does not hold.
     No,
-    /// It cannot be told [A168]: an Allow must take it as No, a Deny as Yes.
+    /// It cannot be told (A168): an Allow must take it as No, a Deny as Yes.
     Unsure,
     /// It holds.
     Yes,
@@ -64,7 +64,7 @@ impl Order {
     }
 }
 
-/// How an operator treats several request values [A165].
+/// How an operator treats several request values (A165).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SetOperator {
     /// `ForAllValues:`
@@ -83,7 +83,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Reads an operator, in the documented spelling only [A151].
+    /// Reads an operator, in the documented spelling only (A151).
     pub fn parse(written: &str) -> Option<Self> {
         let (set, rest) = match written.split_once(':') {
             Some(("ForAllValues", rest)) => (Some(SetOperator::All), rest),
@@ -123,7 +123,7 @@ impl Operator {
         self.comparison == Comparison::Null
     }
 
-    /// [A170] Variables stand in values of String and Arn operators (AWS also says Bool).
+    /// (A170) Variables stand in values of String and Arn operators (AWS also says Bool).
     fn takes_variables(self) -> bool {
         matches!(
             self.comparison,
@@ -190,7 +190,7 @@ enum Form {
     Bool(bool),
     Bytes(Vec<u8>),
     Network(IpNet),
-    /// Not a value of the operator's type: never equal to anything [A157].
+    /// Not a value of the operator's type: never equal to anything (A157).
     Unreadable,
 }
 
@@ -253,7 +253,7 @@ impl Condition {
         }
     }
 
-    /// One request value against the list: OR, for negated operators NOR [A150].
+    /// One request value against the list: OR, for negated operators NOR (A150).
     fn test(&self, value: &str, context: &dyn Context) -> bool {
         let mut readable = true;
         let listed = self.values.iter().any(|wanted| match self.compare(value, wanted, context) {
@@ -266,7 +266,7 @@ impl Condition {
         if self.operator.negated { !listed && readable } else { listed }
     }
 
-    /// `None`: a number or date that is none, so the test is false whichever way it is asked [A157].
+    /// `None`: a number or date that is none, so the test is false whichever way it is asked (A157).
     fn compare(&self, value: &str, wanted: &Wanted, context: &dyn Context) -> Option<bool> {
         match (self.operator.comparison, &wanted.form) {
             (Comparison::StringEquals | Comparison::StringLike, Form::Text(glob)) => Some(glob.matches(value, context)),
@@ -299,7 +299,7 @@ fn form(comparison: Comparison, text: &str, variables: bool) -> Form {
     }
 }
 
-/// [A159] Letter case does not count.
+/// (A159) Letter case does not count.
 fn parse_bool(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
@@ -308,12 +308,12 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// [A157] Integers and decimals; not `inf`, not `nan`, which `f64` would read.
+/// (A157) Integers and decimals; not `inf`, not `nan`, which `f64` would read.
 fn parse_number(text: &str) -> Option<f64> {
     text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)).then(|| text.parse().ok()).flatten()
 }
 
-/// [A158] ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
+/// (A158) ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
 fn parse_date(text: &str) -> Option<Timestamp> {
     if let Some(seconds) = parse_number(text).filter(|_| text.len() > 4 && !text.contains('-')) {
         #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
@@ -328,7 +328,7 @@ fn parse_date(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// [A159] CIDR of v4 or v6; without a prefix one host.
+/// (A159) CIDR of v4 or v6; without a prefix one host.
 fn parse_network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
@@ -338,11 +338,11 @@ fn parse_network(text: &str) -> Option<IpNet> {
 pub(crate) enum Padding {
     /// Never.
     None,
-    /// With `*`, if it holds a wildcard [A138].
+    /// With `*`, if it holds a wildcard (A138).
     Star,
 }
 
-/// A pattern of an ARN: six segments, each compared by itself [A137] [A156].
+/// A pattern of an ARN: six segments, each compared by itself (A137) (A156).
 #[derive(Clone, Debug)]
 pub(crate) struct ArnPattern {
     segments: [Glob; 6],

@@ -34,13 +34,13 @@ pub enum PolicyKind {
 }
 
 impl PolicyKind {
-    /// [A104] Whether its statements name principals.
+    /// (A104) Whether its statements name principals.
     fn names_principals(self) -> bool {
         matches!(self, Self::Key | Self::Rcp | Self::Trust | Self::Endpoint)
     }
 }
 
-/// The `Version` element [A102].
+/// The `Version` element (A102).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
     /// `2008-10-17`, also when the element is missing: `${…}` is literal text.
@@ -58,7 +58,7 @@ pub enum Effect {
     Deny,
 }
 
-/// A fault for which AWS would refuse to save the document [A110].
+/// A fault for which AWS would refuse to save the document (A110).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Issue {
     /// Where it is.
@@ -102,7 +102,7 @@ pub struct Statement {
     not_resource: bool,
     conditions: Vec<Condition>,
     span: Span,
-    /// It can never match: faulty, or a key policy's statement without action or resource [A135].
+    /// It can never match: faulty, or a key policy's statement without action or resource (A135).
     inert: bool,
     /// A trust policy's statement has no resource: it means the role it is attached to.
     any_resource: bool,
@@ -173,12 +173,12 @@ impl Statement {
         self.span
     }
 
-    /// Whether it can never match: faulty, or lacking what it needs [A135].
+    /// Whether it can never match: faulty, or lacking what it needs (A135).
     pub fn is_inert(&self) -> bool {
         self.inert
     }
 
-    /// Whether `Action` or `NotAction` covers the action [A131] [A132].
+    /// Whether `Action` or `NotAction` covers the action (A131) (A132).
     pub fn matches_action(&self, action: &Action) -> bool {
         if self.inert {
             return false;
@@ -190,7 +190,7 @@ impl Statement {
         listed != self.not_action
     }
 
-    /// Whether `Resource` or `NotResource` covers the resource [A134] [A136] [A140].
+    /// Whether `Resource` or `NotResource` covers the resource (A134) (A136) (A140).
     pub fn matches_resource(&self, arn: &str, context: &dyn Context) -> bool {
         if self.any_resource {
             return true;
@@ -200,7 +200,7 @@ impl Statement {
         !self.inert && listed != self.not_resource
     }
 
-    /// Whether all conditions hold [A150].
+    /// Whether all conditions hold (A150).
     pub fn conditions_hold(&self, context: &dyn Context) -> Truth {
         let mut truth = Truth::Yes;
         for condition in &self.conditions {
@@ -212,7 +212,7 @@ impl Statement {
         truth
     }
 
-    /// Whether action, resource and conditions all fit; doubt counts against the caller [A168]. Principals are `authz`'s business.
+    /// Whether action, resource and conditions all fit; doubt counts against the caller (A168). Principals are `authz`'s business.
     pub fn applies(&self, action: &Action, resource: &str, context: &dyn Context) -> bool {
         self.matches_action(action)
             && self.matches_resource(resource, context)
@@ -234,7 +234,7 @@ impl Policy {
     /// Reads a document that somebody wants to save.
     ///
     /// # Errors
-    /// The first fault for which AWS refuses it [A110].
+    /// The first fault for which AWS refuses it (A110).
     pub fn parse_strict(kind: PolicyKind, text: &str) -> Result<Self, Issue> {
         let policy = Self::parse(kind, text);
         match policy.issues().first() {
@@ -310,7 +310,7 @@ struct Stored<'a> {
 
 struct Reader {
     kind: PolicyKind,
-    /// Whether `${…}` is substituted [A102].
+    /// Whether `${…}` is substituted (A102).
     variables: bool,
     issues: Vec<Issue>,
 }
@@ -337,7 +337,7 @@ impl Reader {
         inner
     }
 
-    /// [A101]
+    /// (A101)
     fn policy(&mut self, members: &[Member], inner: &mut Inner) {
         self.refuse_duplicates(members);
         self.variables = members.iter().any(|member| member.name == "Version" && self.version(member) == Version::V2012);
@@ -380,7 +380,7 @@ impl Reader {
         }
     }
 
-    /// [A103]
+    /// (A103)
     fn statement(&mut self, node: &Node) -> Statement {
         let before = self.issues.len();
         let mut statement = Statement {
@@ -491,7 +491,7 @@ impl Reader {
         }
     }
 
-    /// [A106]
+    /// (A106)
     fn sid(&mut self, node: &Node) -> Option<Box<str>> {
         let Value::String(sid) = &node.value else {
             self.issue(node.span, "Policy contains a statement whose Sid is not a string.");
@@ -515,7 +515,7 @@ impl Reader {
         }
     }
 
-    /// [A120]
+    /// (A120)
     fn principal(&mut self, node: &Node, negated: bool) -> PrincipalElement {
         let (mut entries, mut services) = (Vec::new(), Vec::new());
         match &node.value {
@@ -574,7 +574,7 @@ impl Reader {
             .collect()
     }
 
-    /// A string or an array of strings [A105].
+    /// A string or an array of strings (A105).
     fn strings(&mut self, node: &Node, element: &str) -> Vec<(String, Span)> {
         let items = match &node.value {
             Value::Array(items) => items.as_slice(),
@@ -618,7 +618,7 @@ impl Reader {
         conditions
     }
 
-    /// [A105] Numbers and booleans stand for their text.
+    /// (A105) Numbers and booleans stand for their text.
     fn condition_values<'n>(&mut self, node: &'n Node) -> Vec<Cow<'n, str>> {
         let items = match &node.value {
             Value::Array(items) => items.as_slice(),
@@ -637,7 +637,7 @@ impl Reader {
         values
     }
 
-    /// [A167] In key policies ForAllValues on these single-valued keys lets through what it seems to forbid.
+    /// (A167) In key policies ForAllValues on these single-valued keys lets through what it seems to forbid.
     fn refuse_overly_permissive(&mut self, condition: &Condition) {
         let what = match condition.key().name() {
             KeyName::EncryptionContext => ("EncryptionContext", "encryption context"),
@@ -657,7 +657,7 @@ impl Reader {
     }
 }
 
-/// [A110] As AWS words it, also for malformed ARNs and for principals that do not exist [A130].
+/// (A110) As AWS words it, also for malformed ARNs and for principals that do not exist (A130).
 pub(crate) const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
 const INVALID_SERVICE_PRINCIPALS: &str = "Policy contains a statement with one or more invalid service principals.";
 

@@ -91,7 +91,7 @@ impl Glob {
         self.has_variables
     }
 
-    /// Whether `text` fits; a pattern with a variable that has no value fits nothing ([A140], [A171]).
+    /// Whether `text` fits; a pattern with a variable that has no value fits nothing ((A140), (A171)).
     pub fn matches(&self, text: &str, context: &dyn Context) -> bool {
         if !self.has_variables {
             return fits(&self.pieces, text);
@@ -119,7 +119,7 @@ impl Glob {
         !self.has_variables && fits(&self.pieces, text)
     }
 
-    /// Puts values in place of variables, literally: a `*` inside a value is a star, not a wildcard [A172].
+    /// Puts values in place of variables, literally: a `*` inside a value is a star, not a wildcard (A172).
     fn resolve(&self, context: &dyn Context) -> Option<Vec<Piece>> {
         let mut resolved = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {
@@ -148,8 +148,8 @@ fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// Reads a variable at the start of `text`: its piece and what follows. `${*}`, `${?}`, `${$}` are literal [A172];
-/// `${` without `}` is text like any other [A173].
+/// Reads a variable at the start of `text`: its piece and what follows. `${*}`, `${?}`, `${$}` are literal (A172);
+/// `${` without `}` is text like any other (A173).
 fn variable(text: &str) -> Option<(Piece, &str)> {
     let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
     if matches!(inside, "*" | "?" | "$") {

@@ -1,6 +1,6 @@
 //! A strict JSON reader that keeps where everything stood.
 //!
-//! Policies decide access, so their text is read one way only [T26]: no duplicate keys pass unseen, no lone
+//! Policies decide access, so their text is read one way only (T26): no duplicate keys pass unseen, no lone
 //! surrogates, no trailing bytes, no depth beyond [`JSON_DEPTH_MAX`].
 
 use serde::{Deserialize, Serialize};

@@ -14,7 +14,7 @@ macro_rules! key_names {
         #[expect(missing_docs, reason = "each variant is the AWS key of the same name; spec/authorization.md §5 describes them")]
         pub enum KeyName {
             $($name,)*
-            /// A key that is legal but means nothing here [A152].
+            /// A key that is legal but means nothing here (A152).
             Other,
         }
 
@@ -187,7 +187,7 @@ pub enum Values<'a> {
     /// A key that the service defines as multivalued, however many values it has now; none counts as absent for set
     /// operators.
     Many(Vec<Cow<'a, str>>),
-    /// Two names in the request that differ by case only feed this single-valued key [A168].
+    /// Two names in the request that differ by case only feed this single-valued key (A168).
     Clash(Vec<Cow<'a, str>>),
 }
 

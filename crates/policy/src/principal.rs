@@ -6,9 +6,9 @@ use crate::json::Span;
 /// The `Principal` or `NotPrincipal` element of a statement.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PrincipalElement {
-    /// `NotPrincipal` [A129].
+    /// `NotPrincipal` (A129).
     pub negated: bool,
-    /// Its entries; any of them may match [A120].
+    /// Its entries; any of them may match (A120).
     pub entries: Vec<PrincipalEntry>,
     /// Where the element's value stands.
     pub span: Span,
@@ -25,30 +25,30 @@ pub struct PrincipalEntry {
     pub span: Span,
 }
 
-/// The kinds of names that a principal element may hold [A120] [A121].
+/// The kinds of names that a principal element may hold (A120) (A121).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PrincipalKind {
-    /// `"*"` or `{"AWS": "*"}`, which are the same [A125].
+    /// `"*"` or `{"AWS": "*"}`, which are the same (A125).
     Everyone,
-    /// A twelve-digit id or `arn:aws:iam::ID:root`, which are the same [A127].
+    /// A twelve-digit id or `arn:aws:iam::ID:root`, which are the same (A127).
     Account(AccountId),
-    /// A user, by ARN with its path [A124].
+    /// A user, by ARN with its path (A124).
     User(Arn),
-    /// A role, by ARN with its path [A124].
+    /// A role, by ARN with its path (A124).
     Role(Arn),
-    /// One session name of one role [A205].
+    /// One session name of one role (A205).
     RoleSession(Arn),
     /// A federated user.
     FederatedUser(Arn),
-    /// `AIDA…` or `AROA…`: a living principal, or what was left of a deleted one [A206] [A207].
+    /// `AIDA…` or `AROA…`: a living principal, or what was left of a deleted one (A206) (A207).
     UniqueId,
-    /// A service principal such as `cloudtrail.amazonaws.com` [A126].
+    /// A service principal such as `cloudtrail.amazonaws.com` (A126).
     Service,
-    /// An identity provider; only trust policies may name one [A123].
+    /// An identity provider; only trust policies may name one (A123).
     Federated,
-    /// An S3 canonical user; nothing in KMS [A123].
+    /// An S3 canonical user; nothing in KMS (A123).
     CanonicalUser,
-    /// Nothing that AWS would accept [A122] [A123].
+    /// Nothing that AWS would accept (A122) (A123).
     Invalid,
 }
 
@@ -100,14 +100,14 @@ fn aws_kind(text: &str) -> PrincipalKind {
     }
 }
 
-/// `AIDA…` (users) and `AROA…` (roles), 16 to 128 capital letters and digits [A206].
+/// `AIDA…` (users) and `AROA…` (roles), 16 to 128 capital letters and digits (A206).
 fn is_unique_id(text: &str) -> bool {
     (text.starts_with("AIDA") || text.starts_with("AROA"))
         && (16..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-/// [A126] Every host name below a partition's suffix.
+/// (A126) Every host name below a partition's suffix.
 fn is_service_name(text: &str) -> bool {
     let labels = [".amazonaws.com", ".amazonaws.com.cn", ".c2s.ic.gov"].iter().find_map(|suffix| text.strip_suffix(suffix));
     labels.is_some_and(|labels| labels.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')))

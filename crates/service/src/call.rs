@@ -56,10 +56,10 @@ pub trait Operate: Send + 'static {
     const NAME: &'static str;
     /// Whether it may change the estate: then calls of its kind run one after the other.
     const MUTATES: bool;
-    /// The `readOnly` of its record [A1005].
+    /// The `readOnly` of its record (A1005).
     const READ_ONLY: bool = !Self::MUTATES;
 
-    /// The `requestParameters` of its record [A1006]; nothing secret, ever. JSON text, or none for null.
+    /// The `requestParameters` of its record (A1006); nothing secret, ever. JSON text, or none for null.
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         None
     }
@@ -123,14 +123,14 @@ impl Call<'_> {
         &self.origin.facts
     }
 
-    /// Names a key in the call's record [A1007].
+    /// Names a key in the call's record (A1007).
     pub fn concerns(&mut self, key: &KeyArn) {
         if !self.resources.contains(key) {
             self.resources.push(key.clone());
         }
     }
 
-    /// Adds `additionalEventData` to the call's record [A1010].
+    /// Adds `additionalEventData` to the call's record (A1010).
     pub fn remark(&mut self, data: &impl serde::Serialize) {
         self.additional = raw(data);
     }

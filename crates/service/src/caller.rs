@@ -46,7 +46,7 @@ pub enum Identity {
         /// `arn:aws:sts::ACCOUNT:federated-user/NAME`
         arn: Arn,
     },
-    /// A service that calls for itself, through a door [A208].
+    /// A service that calls for itself, through a door (A208).
     Service {
         /// `cloudtrail.amazonaws.com`
         name: String,
@@ -79,10 +79,10 @@ pub struct Session {
     pub access_key_id: String,
     /// Whose session it is.
     pub identity: Identity,
-    /// Session policies; none given is not the same as an empty list [A219].
+    /// Session policies; none given is not the same as an empty list (A219).
     #[serde(default)]
     pub policies: Option<Vec<SessionPolicy>>,
-    /// Session tags [A203].
+    /// Session tags (A203).
     #[serde(default)]
     pub tags: Vec<(String, String)>,
     /// Names of tags that go on to the next role.
@@ -90,14 +90,14 @@ pub struct Session {
     pub transitive_tags: Vec<String>,
     /// When it was made, MFA, source identity.
     pub facts: SessionFacts,
-    /// How it was made: decides what it may call [K277] and how long its chains live [K276].
+    /// How it was made: decides what it may call (K277) and how long its chains live (K276).
     pub kind: SessionKind,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// Set on a forward access session [A514].
+    /// Set on a forward access session (A514).
     #[serde(default)]
     pub via: Option<Via>,
-    /// What a service principal calls on behalf of [A530].
+    /// What a service principal calls on behalf of (A530).
     #[serde(default)]
     pub source_arn: Option<String>,
     /// Likewise.

@@ -36,7 +36,7 @@ pub enum AccessKeyOwner {
         /// The user's name.
         name: String,
     },
-    /// A service door's [A514]: it signs nothing but exchanges for forwarded sessions.
+    /// A service door's (A514): it signs nothing but exchanges for forwarded sessions.
     Door {
         /// The door's id.
         door: String,
@@ -58,7 +58,7 @@ pub struct AccessKey {
     pub created_at: Timestamp,
 }
 
-/// Tags in the order of their insertion [K131].
+/// Tags in the order of their insertion (K131).
 pub type Tags = Vec<(String, String)>;
 
 /// Policies written into a user, group or role, by name.
@@ -71,7 +71,7 @@ pub struct User {
     pub arn: Arn,
     /// Its account.
     pub account: AccountId,
-    /// Unique in the account, ignoring case [K270].
+    /// Unique in the account, ignoring case (K270).
     pub name: String,
     /// `/` or `/…/`
     pub path: String,
@@ -142,7 +142,7 @@ pub struct Role {
     /// For people.
     #[serde(default)]
     pub description: Option<String>,
-    /// 3600 to 43200 seconds [K271].
+    /// 3600 to 43200 seconds (K271).
     pub session_s_max: u32,
     /// Its inline policies.
     #[serde(default)]
@@ -156,7 +156,7 @@ pub struct Role {
     /// Its tags.
     #[serde(default)]
     pub tags: Tags,
-    /// For a service-linked role, the service, e.g. `autoscaling.amazonaws.com` [A322].
+    /// For a service-linked role, the service, e.g. `autoscaling.amazonaws.com` (A322).
     #[serde(default)]
     pub service_linked: Option<String>,
 }
@@ -188,7 +188,7 @@ pub struct ManagedPolicy {
     /// For people.
     #[serde(default)]
     pub description: Option<String>,
-    /// At most five, oldest first [K271].
+    /// At most five, oldest first (K271).
     pub versions: Vec<PolicyVersion>,
     /// The number of the version that counts.
     pub default_version: u32,
@@ -210,7 +210,7 @@ impl ManagedPolicy {
     }
 }
 
-/// Key states [K81].
+/// Key states (K81).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "AWS's own words, listed in K81")]
 pub enum KeyState {
@@ -243,7 +243,7 @@ impl KeyState {
 /// One key material of a key, sealed under the root key with the key's ARN and its own id as additional data.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Material {
-    /// A function of key id and material [K118].
+    /// A function of key id and material (K118).
     pub id: MaterialId,
     /// The material.
     pub sealed: Sealed,
@@ -256,7 +256,7 @@ pub struct Material {
 pub struct Key {
     /// What deciding needs to know.
     pub facts: KeyFacts,
-    /// Its tags in order [K131]; `facts.tags` says the same.
+    /// Its tags in order (K131); `facts.tags` says the same.
     #[serde(default)]
     pub tags: Tags,
     /// For people.
@@ -292,7 +292,7 @@ pub struct Alias {
     pub account: AccountId,
     /// Its Region.
     pub region: Region,
-    /// `alias/…`, unique per account and Region [K50].
+    /// `alias/…`, unique per account and Region (K50).
     pub name: AliasName,
     /// The key that it names, of the same account and Region.
     pub target: KeyId,
@@ -314,7 +314,7 @@ pub fn alias_arn(region: &Region, account: AccountId, name: &AliasName) -> Strin
     format!("arn:{}:kms:{region}:{account}:{name}", region.partition())
 }
 
-/// A service door: lets its holder call KMS for a caller, as AWS's services do [A514].
+/// A service door: lets its holder call KMS for a caller, as AWS's services do (A514).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Door {
     /// Random, for people and as the owner of its access key.
@@ -328,12 +328,12 @@ pub struct Door {
 }
 
 impl Door {
-    /// The value of `kms:ViaService` of calls through it [A512].
+    /// The value of `kms:ViaService` of calls through it (A512).
     pub fn via_service(&self) -> String {
         format!("{}.{}.amazonaws.com", self.service, self.region)
     }
 
-    /// The service principal that it may act as [A208].
+    /// The service principal that it may act as (A208).
     pub fn service_principal(&self) -> String {
         format!("{}.{}", self.service, self.region.partition().dns_suffix())
     }

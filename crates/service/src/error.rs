@@ -10,13 +10,13 @@ pub use aws::AwsError;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
     // Authorization.
-    /// Refused, with AWS's sentence [A903] [A906].
+    /// Refused, with AWS's sentence (A903) (A906).
     #[error("{sentence}")]
     AccessDenied {
         /// The whole sentence.
         sentence: String,
     },
-    /// A ciphertext's key is missing or hidden, and the request named none [A907] [K163].
+    /// A ciphertext's key is missing or hidden, and the request named none (A907) (K163).
     #[error("the ciphertext's key is not there for this caller")]
     CiphertextKeyHidden,
     /// The principal behind the credentials is no longer there.
@@ -24,46 +24,46 @@ pub enum Error {
     PrincipalGone,
 
     // Identifiers (K40–K54).
-    /// Neither id, ARN nor alias [K43].
+    /// Neither id, ARN nor alias (K43).
     #[error("`{0}` names no key")]
     InvalidKeyId(String),
-    /// Well-formed, of the own account, absent [K43].
+    /// Well-formed, of the own account, absent (K43).
     #[error("key `{0}` does not exist")]
     KeyNotFound(String),
-    /// An ARN of another Region [K43].
+    /// An ARN of another Region (K43).
     #[error("`{0}` is another Region's")]
     WrongRegion(String),
-    /// An alias that does not exist, by ARN [K43] [K52].
+    /// An alias that does not exist, by ARN (K43) (K52).
     #[error("alias `{0}` does not exist")]
     AliasNotFound(String),
-    /// An alias ARN where only keys are taken [K44].
+    /// An alias ARN where only keys are taken (K44).
     #[error("an alias is not taken here")]
     AliasNotSupported,
-    /// An ARN that is none [K44].
+    /// An ARN that is none (K44).
     #[error("`{0}` is no ARN")]
     InvalidArn(String),
-    /// `alias/aws/…` [K49].
+    /// `alias/aws/…` (K49).
     #[error("the alias is AWS's own")]
     ReservedAlias,
-    /// The alias exists already, by ARN [K50].
+    /// The alias exists already, by ARN (K50).
     #[error("alias `{0}` exists")]
     AliasExists(String),
-    /// A grant that does not exist on this key [K198].
+    /// A grant that does not exist on this key (K198).
     #[error("grant `{0}` does not exist")]
     GrantNotFound(String),
-    /// Not 64 hexadecimal digits [K198].
+    /// Not 64 hexadecimal digits (K198).
     #[error("this is no grant id")]
     InvalidGrantId,
-    /// Not a token of ours [K152] [A619].
+    /// Not a token of ours (K152) (A619).
     #[error("this is no grant token")]
     InvalidGrantToken,
-    /// Not a marker of ours, for this list [K222] (T31).
+    /// Not a marker of ours, for this list (K222) (T31).
     #[error("this is no marker")]
     InvalidMarker,
-    /// A grantee or retiring principal that does not exist [A605].
+    /// A grantee or retiring principal that does not exist (A605).
     #[error("`{0}` is no principal that exists")]
     UnknownPrincipal(String),
-    /// A policy name that is not there [K78].
+    /// A policy name that is not there (K78).
     #[error("there is no such policy")]
     NoSuchPolicy,
 
@@ -106,33 +106,33 @@ pub enum Error {
     /// The ciphertext does not open; nothing says why (T37).
     #[error("the ciphertext does not open")]
     InvalidCiphertext,
-    /// KeyId names another key than the ciphertext [K163].
+    /// KeyId names another key than the ciphertext (K163).
     #[error("the ciphertext is of another key")]
     IncorrectKey,
-    /// All well, but only a dry run [K153].
+    /// All well, but only a dry run (K153).
     #[error("a dry run that would have succeeded")]
     DryRun,
 
     // Documents and limits.
-    /// A policy that AWS would not save; the sentence is AWS's where it is known [A110].
+    /// A policy that AWS would not save; the sentence is AWS's where it is known (A110).
     #[error("{0}")]
     MalformedPolicy(String),
-    /// The lockout check [A701].
+    /// The lockout check (A701).
     #[error("the new policy would lock its author out")]
     PolicyLockout,
-    /// A limit is reached; the text may be unknown [K230].
+    /// A limit is reached; the text may be unknown (K230).
     #[error("a limit is reached")]
     LimitExceeded(Option<String>),
-    /// A tag that is not taken [K130].
+    /// A tag that is not taken (K130).
     #[error("{0}")]
     Tag(&'static str),
     /// A parameter is wrong: AWS's sentence.
     #[error("{0}")]
     Validation(String),
-    /// An operation that the key cannot do; the text may be empty [K15].
+    /// An operation that the key cannot do; the text may be empty (K15).
     #[error("unsupported")]
     Unsupported(Option<String>),
-    /// An error of IAM or STS, which carry their own codes [K266].
+    /// An error of IAM or STS, which carry their own codes (K266).
     #[error("{message}")]
     Iam {
         /// `NoSuchEntity`, …
@@ -150,7 +150,7 @@ pub enum Error {
     Unrecorded,
 }
 
-/// The error codes of IAM and STS [K266].
+/// The error codes of IAM and STS (K266).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(missing_docs, reason = "AWS's own codes")]
 pub enum IamCode {

@@ -66,10 +66,10 @@ pub enum OpenError {
 /// Why credentials are not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError<E> {
-    /// No such key, an inactive one, or a token that is not this key's [K29].
+    /// No such key, an inactive one, or a token that is not this key's (K29).
     #[error("the access key id or the session token is not valid")]
     Unknown,
-    /// The session has ended [K29].
+    /// The session has ended (K29).
     #[error("the session has expired")]
     Expired,
     /// The signature was checked and is wrong.

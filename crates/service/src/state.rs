@@ -13,7 +13,7 @@ use crate::aws_managed;
 use crate::caller::{Caller, Identity};
 use crate::entities::{AccessKey, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, ManagedPolicy, Role, User};
 
-/// An account and a name in lower case [K270].
+/// An account and a name in lower case (K270).
 type InAccount = (AccountId, String);
 
 /// Everything that is known, at one revision.
@@ -307,12 +307,12 @@ impl State {
         self.grants.get(key).map_or(0, |of_key| of_key.by_id.len())
     }
 
-    /// The grants that name a retiring principal as written [A409].
+    /// The grants that name a retiring principal as written (A409).
     pub fn grants_retirable_by<'a>(&'a self, retiring: &str) -> impl Iterator<Item = &'a Arc<Grant>> {
         self.retirable.get(retiring).into_iter().flatten().filter_map(|(key, id)| self.grant(key, id))
     }
 
-    /// The grants on a key that could concern a caller: those to any name that it answers to [A608].
+    /// The grants on a key that could concern a caller: those to any name that it answers to (A608).
     pub fn grants_for(&self, key: &KeyArn, principal: &Principal) -> Vec<Arc<Grant>> {
         let Some(of_key) = self.grants.get(key) else { return Vec::new() };
         let named = |name: &str| of_key.by_grantee.get(name).into_iter().flatten().filter_map(|id| of_key.by_id.get(id)).cloned();
@@ -338,7 +338,7 @@ impl State {
         self.doors.values()
     }
 
-    /// The ARN of the living user or role with this unique id [A207].
+    /// The ARN of the living user or role with this unique id (A207).
     pub fn arn_of(&self, id: &UniqueId) -> Option<&str> {
         self.unique_ids.get(id).map(String::as_str)
     }

@@ -75,7 +75,7 @@ pub fn new_secret(env: &Env) -> Result<Zeroizing<String>, Error> {
     Ok(Zeroizing::new(BASE64.encode(&*bytes)))
 }
 
-/// A prefix and random capital letters and digits, `length` characters in all: `AKIA…`, `AROA…` [K270].
+/// A prefix and random capital letters and digits, `length` characters in all: `AKIA…`, `AROA…` (K270).
 ///
 /// # Errors
 /// [`Error::Internal`] when randomness fails.

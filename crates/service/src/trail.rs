@@ -28,7 +28,7 @@ pub struct Record {
     pub principal: Option<String>,
     /// The key's ARN.
     pub key: Option<String>,
-    /// The error's code, if it failed [A1009].
+    /// The error's code, if it failed (A1009).
     pub error_code: Option<String>,
     /// The record itself: one line of JSON.
     pub json: String,
@@ -145,7 +145,7 @@ struct SessionAttributes {
     mfa_authenticated: &'static str,
 }
 
-/// The records of one call: the caller's account's, and the owner's where an allowed call crosses accounts [A1008].
+/// The records of one call: the caller's account's, and the owner's where an allowed call crosses accounts (A1008).
 pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> String) -> Vec<Record> {
     let caller = told.origin.caller.as_ref().and_then(|caller| caller.account());
     let mut recipients = vec![caller];
@@ -221,7 +221,7 @@ impl Told<'_> {
         }
     }
 
-    /// [A1003]
+    /// (A1003)
     fn user_identity(&self, recipient: Option<AccountId>, invoked_by: Option<String>) -> UserIdentity<'_> {
         let Some(caller) = &self.origin.caller else { return UserIdentity { r#type: "Unknown", ..UserIdentity::default() } };
         let access_key_id = Some(caller.access_key_id.as_str());
@@ -290,7 +290,7 @@ impl Told<'_> {
     }
 }
 
-/// [A1004] `s3.ap-south-1.amazonaws.com` is `s3.amazonaws.com` in records.
+/// (A1004) `s3.ap-south-1.amazonaws.com` is `s3.amazonaws.com` in records.
 fn invoked_by(via_service: &str) -> String {
     format!("{}.amazonaws.com", via_service.split('.').next().unwrap_or_default())
 }

@@ -33,7 +33,7 @@ use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, MaterialId, RootKey, Seale
 use crate::entities::{Key, KeyState, Material};
 use crate::error::Error;
 
-/// A key whose state was checked by somebody who was permitted [K25].
+/// A key whose state was checked by somebody who was permitted (K25).
 pub struct EnabledKey<'k> {
     key: &'k Key,
 }
@@ -43,7 +43,7 @@ pub struct ReadyKey<'k> {
     key: &'k Key,
 }
 
-/// Spends a permit: the key's state, asked only by who was permitted [A901] [K84] [K85].
+/// Spends a permit: the key's state, asked only by who was permitted (A901) (K84) (K85).
 ///
 /// # Errors
 /// As the state table says for cryptographic operations.
@@ -64,7 +64,7 @@ pub fn ready(key: &Key, permit: Permit) -> Result<EnabledKey<'_>, Error> {
 }
 
 impl<'k> EnabledKey<'k> {
-    /// Usage comes after state [K86] [K150].
+    /// Usage comes after state (K86) (K150).
     ///
     /// # Errors
     /// [`Error::InvalidKeyUsage`] if the key is for something else.

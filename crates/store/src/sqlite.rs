@@ -111,7 +111,7 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenFailed> {
     }
 }
 
-/// [T50] [T51] What may be tried again, and what may not.
+/// (T50) (T51) What may be tried again, and what may not.
 fn store_error(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Retry(error.to_string()),

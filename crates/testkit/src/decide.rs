@@ -81,7 +81,7 @@ impl Estate<'_> {
         Answer { id: self.case.id.clone(), decision: decision.into(), layer: layer.into(), rules, statements, message }
     }
 
-    /// Nothing to authorize: the identifier resolves to nothing [A908] [A909] [A410].
+    /// Nothing to authorize: the identifier resolves to nothing (A908) (A909) (A410).
     fn identifier(&self) -> Result<Answer, String> {
         let key = self.case.request.params.get("KeyId").and_then(Value::as_str).unwrap_or_default();
         let account = self.subject.principal.account().ok_or("an identifier needs an account")?;
@@ -380,7 +380,7 @@ impl Estate<'_> {
     }
 }
 
-/// [A603]
+/// (A603)
 fn operation_fits(operation: &str, symmetric: bool, usage: &str) -> bool {
     match operation {
         "DescribeKey" | "CreateGrant" | "RetireGrant" => true,
@@ -509,7 +509,7 @@ fn membership(account: &CaseAccount) -> Option<Membership> {
     account.organization.as_deref().map(|id| Membership { id: id.into(), path: None })
 }
 
-/// ARNs whose bearer was made anew are bound to somebody who is gone [A206].
+/// ARNs whose bearer was made anew are bound to somebody who is gone (A206).
 fn bound(case: &Case) -> BTreeMap<String, UniqueId> {
     let recreated = case.setup.principals.iter().filter(|principal| principal.recreated_after_policy_was_saved);
     recreated.map(|principal| (principal.arn.clone(), UniqueId("AROAGONEGONEGONEGONE1".into()))).collect()

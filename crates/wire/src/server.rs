@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use crate::sigv4::{AuthError, SignedParts, SigningKey, presented, verify};
 use crate::validation::violations;
 
-/// Largest body [K7].
+/// Largest body (K7).
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a client may take for its headers, in seconds (T68).
 const HEADER_S_MAX: u64 = 5;
@@ -83,7 +83,7 @@ struct Answered {
 }
 
 impl Answered {
-    /// [K14] [K15] [K16]
+    /// (K14) (K15) (K16)
     fn error(error: &AwsError) -> Self {
         let mut body = Map::new();
         body.insert("__type".into(), error.code.into());

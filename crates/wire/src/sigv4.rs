@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// How far a request's time may lie from ours, in seconds [K27].
+/// How far a request's time may lie from ours, in seconds (K27).
 pub const SKEW_S_MAX: i64 = 300;
 
 /// How long a presigned request may live, in seconds: a week.
@@ -45,19 +45,19 @@ pub struct SignedParts<'r> {
 /// Why a request is not authenticated, as AWS tells it (K26–K32).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum AuthError {
-    /// No signature at all [K30].
+    /// No signature at all (K30).
     #[error("Missing Authentication Token")]
     Missing,
-    /// A signature that does not read [K31].
+    /// A signature that does not read (K31).
     #[error("{0}")]
     Incomplete(String),
-    /// Scope, time or signature are wrong [K27] [K28] [K32].
+    /// Scope, time or signature are wrong (K27) (K28) (K32).
     #[error("{0}")]
     Invalid(String),
-    /// The key or the token is not known [K29].
+    /// The key or the token is not known (K29).
     #[error("The security token included in the request is invalid.")]
     Unrecognized,
-    /// The session has ended [K29].
+    /// The session has ended (K29).
     #[error("The security token included in the request is expired")]
     Expired,
 }
@@ -74,7 +74,7 @@ impl AuthError {
         }
     }
 
-    /// Code and status for query services [K265].
+    /// Code and status for query services (K265).
     pub fn query_code(&self) -> (&'static str, u16) {
         match self {
             Self::Missing => ("MissingAuthenticationToken", 403),
@@ -333,7 +333,7 @@ pub fn verify(presented: &Presented, parts: &SignedParts<'_>, key: &SigningKey, 
     in_time(presented, now)
 }
 
-/// [K27]
+/// (K27)
 fn in_time(presented: &Presented, now: Timestamp) -> Result<(), AuthError> {
     let age_s = now.as_second() - presented.time.as_second();
     let late_after_s = presented.presigned_for_s.unwrap_or(SKEW_S_MAX);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 enum Rule {
     /// Length in characters.
     Text(usize, usize),
-    /// Length in bytes; the value is never shown [K21].
+    /// Length in bytes; the value is never shown (K21).
     Blob(usize, usize),
     Range(i64, i64),
     Enum(&'static [&'static str]),
@@ -16,7 +16,7 @@ enum Rule {
     EnumList(&'static [&'static str]),
 }
 
-/// Shared constraints by member (Appendix A). The enum sets stand in AWS's recorded order, newer values behind [K23].
+/// Shared constraints by member (Appendix A). The enum sets stand in AWS's recorded order, newer values behind (K23).
 const RULES: &[(&str, Rule)] = &[
     ("KeyId", Rule::Text(1, 2048)),
     ("TargetKeyId", Rule::Text(1, 2048)),
@@ -114,7 +114,7 @@ fn rule(operation: &str, member: &str) -> Option<Rule> {
     }
 }
 
-/// `keyId` of `KeyId` [K21].
+/// `keyId` of `KeyId` (K21).
 fn path(member: &str) -> String {
     let mut chars = member.chars();
     chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()

@@ -7,9 +7,9 @@ use super::{Error, IamCode};
 pub struct AwsError {
     /// `NotFoundException`
     pub code: &'static str,
-    /// The text; some errors have none [K15].
+    /// The text; some errors have none (K15).
     pub message: Option<String>,
-    /// The HTTP status [K17].
+    /// The HTTP status (K17).
     pub status: u16,
 }
 
@@ -19,7 +19,7 @@ impl AwsError {
         Self { code, message: Some(message.into()), status: 400 }
     }
 
-    /// An error with status 400 that AWS sends without text [K15].
+    /// An error with status 400 that AWS sends without text (K15).
     pub fn bare(code: &'static str) -> Self {
         Self { code, message: None, status: 400 }
     }
@@ -28,7 +28,7 @@ impl AwsError {
         Self { status, ..self }
     }
 
-    /// The code in a CloudTrail record: refusals are `AccessDenied` there [A1009].
+    /// The code in a CloudTrail record: refusals are `AccessDenied` there (A1009).
     pub fn trail_code(&self) -> &'static str {
         if self.code == "AccessDeniedException" { "AccessDenied" } else { self.code }
     }
@@ -89,7 +89,7 @@ impl From<&Error> for AwsError {
 }
 
 impl Error {
-    /// The error as IAM and STS word it: other names, other statuses [K265].
+    /// The error as IAM and STS word it: other names, other statuses (K265).
     pub fn for_query_services(&self) -> AwsError {
         match self {
             Self::AccessDenied { sentence } => AwsError::new("AccessDenied", sentence).with_status(403),
@@ -122,7 +122,7 @@ impl IamCode {
         }
     }
 
-    /// [K266]
+    /// (K266)
     pub fn status(self) -> u16 {
         match self {
             Self::NoSuchEntity => 404,

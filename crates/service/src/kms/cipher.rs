@@ -25,7 +25,7 @@ fn with_context<'r>(operation: Operation, facts: &'r CallFacts, context: &'r Pai
     Ok(request)
 }
 
-/// State, usage, algorithm; then a dry run ends [K25] [K153].
+/// State, usage, algorithm; then a dry run ends (K25) (K153).
 fn usable<'k>(key: &'k Key, permit: keyward_authz::Permit, operation: Operation, algorithm: &str, dry_run: bool) -> Result<ReadyKey<'k>, Error> {
     let ready = ready(key, permit)?.for_usage("ENCRYPT_DECRYPT", operation.name())?;
     if algorithm != key.facts.spec {
@@ -122,7 +122,7 @@ impl Operate for Encrypt {
     }
 }
 
-/// [K151]
+/// (K151)
 fn context_of(pairs: Option<Pairs>) -> Result<Pairs, Error> {
     let pairs = pairs.unwrap_or_default();
     if EncryptionContext::from(pairs.clone()).is_too_large() {
@@ -346,7 +346,7 @@ impl Operate for GenerateRandom {
     }
 }
 
-/// What operations without key are matched as [A141].
+/// What operations without key are matched as (A141).
 pub(crate) fn no_resource(call: &Call<'_>) -> Result<String, Error> {
     let (region, account) = (call.region(), call.account()?);
     Ok(format!("arn:{}:kms:{region}:{account}:*", region.partition()))

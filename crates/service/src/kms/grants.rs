@@ -19,13 +19,13 @@ use crate::state::State;
 use crate::tokens::{open_from_client, seal_for_client};
 use crate::vault::ready;
 
-/// Most grants on one key [A604].
+/// Most grants on one key (A604).
 const GRANTS_PER_KEY_MAX: usize = 50_000;
-/// Most pairs in a constraint, and characters in a value of one [A610].
+/// Most pairs in a constraint, and characters in a value of one (A610).
 const CONSTRAINT_PAIRS_MAX: usize = 8;
 const CONSTRAINT_VALUE_CHARS_MAX: usize = 384;
 
-/// Reads grant tokens: each must be one of ours [K152]. Grants count at once, so a token adds nothing [A619].
+/// Reads grant tokens: each must be one of ours (K152). Grants count at once, so a token adds nothing (A619).
 pub(crate) fn read_tokens(call: &Call<'_>, tokens: Option<&[String]>) -> Result<(), Error> {
     for token in tokens.unwrap_or_default() {
         open_from_client(call.vault.root(), Purpose::GrantToken, "grant", token).ok_or(Error::InvalidGrantToken)?;
@@ -187,7 +187,7 @@ impl CreateGrant {
         Ok(GrantRequest { grantee, operations: self.operations.clone(), constraints, retiring })
     }
 
-    /// [A550]–[A555]
+    /// (A550)–(A555)
     fn request<'r>(&'r self, facts: &'r keyward_authz::CallFacts, terms: &'r GrantRequest) -> Result<Request<'r>, Error> {
         let mut request = Request::new(permission(Operation::CreateGrant)?, facts);
         request.encryption_context = terms.constraints.encryption_context();
@@ -206,7 +206,7 @@ impl CreateGrant {
     }
 }
 
-/// [A603] [A610] What the key's type does not allow; known only after authorization [A901].
+/// (A603) (A610) What the key's type does not allow; known only after authorization (A901).
 fn check_fits(terms: &GrantRequest, spec: &str, usage: &str) -> Result<(), Error> {
     let symmetric = spec == "SYMMETRIC_DEFAULT";
     if terms.constraints.encryption_context().is_some() && !symmetric {
@@ -229,7 +229,7 @@ fn check_fits(terms: &GrantRequest, spec: &str, usage: &str) -> Result<(), Error
     }
 }
 
-/// [A605] A grantee, or whoever may retire, must exist.
+/// (A605) A grantee, or whoever may retire, must exist.
 fn check_principal(state: &State, named: Option<&str>) -> Result<(), Error> {
     let Some(named) = named else { return Ok(()) };
     let unknown = || Error::UnknownPrincipal(named.to_owned());
@@ -265,7 +265,7 @@ pub struct ListGrants {
     pub grantee_principal: Option<String>,
 }
 
-/// A grant in a list [K197].
+/// A grant in a list (K197).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
@@ -294,7 +294,7 @@ pub struct ListGrantsOutput {
     pub truncated: bool,
 }
 
-/// Grants of a page: at most 100, 50 by default [K220].
+/// Grants of a page: at most 100, 50 by default (K220).
 const GRANTS_PER_PAGE_MAX: usize = 100;
 const GRANTS_PER_PAGE: usize = 50;
 
@@ -333,7 +333,7 @@ impl Operate for ListGrants {
     }
 }
 
-/// A deleted principal shows as its unique id [K197].
+/// A deleted principal shows as its unique id (K197).
 fn shown_principal(state: &State, principal: &GrantPrincipal) -> String {
     match principal {
         GrantPrincipal::Aws { arn, bound: Some(id) } if state.arn_of(id) != Some(arn.as_str()) => id.to_string(),

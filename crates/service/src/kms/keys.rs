@@ -21,12 +21,12 @@ use crate::host::new_uuid;
 use crate::state::State;
 use crate::tokens::{open_from_client, seal_for_client};
 
-/// Most tags on a key [K130].
+/// Most tags on a key (K130).
 const TAGS_PER_KEY_MAX: usize = 50;
-/// Keys of a page when none is asked for, and at most [K220].
+/// Keys of a page when none is asked for, and at most (K220).
 const KEYS_PER_PAGE: usize = 100;
 const KEYS_PER_PAGE_MAX: usize = 1000;
-/// Days between scheduling and deletion: fewest, most, and when none is asked for [K89].
+/// Days between scheduling and deletion: fewest, most, and when none is asked for (K89).
 const PENDING_DAYS_MIN: i64 = 7;
 const PENDING_DAYS_MAX: i64 = 30;
 
@@ -55,7 +55,7 @@ pub struct CreateKey {
     pub multi_region: Option<bool>,
 }
 
-/// What KMS says of a key [K80] [K240].
+/// What KMS says of a key (K80) (K240).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
@@ -116,7 +116,7 @@ pub struct KeyMetadataOutput {
     pub key_metadata: KeyMetadata,
 }
 
-/// [K71] [K72] What a request may ask for, and what of it this release makes.
+/// (K71) (K72) What a request may ask for, and what of it this release makes.
 fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
     if input.key_spec.is_some() && input.customer_master_key_spec.is_some() {
         let message = "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.";
@@ -139,7 +139,7 @@ fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
     }
 }
 
-/// [K130]
+/// (K130)
 fn tags_of(requested: Option<Vec<RequestedTag>>) -> Result<Vec<(String, String)>, Error> {
     let tags: Vec<(String, String)> = requested.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect();
     if tags.iter().any(|(name, _)| name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))) {
@@ -229,7 +229,7 @@ impl Operate for CreateKey {
     }
 }
 
-/// [A406] `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy.
+/// (A406) `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy.
 fn may_create(call: &mut Call<'_>, facts: &keyward_authz::CallFacts, tags: &Pairs, bypass: Option<bool>) -> Result<(), Error> {
     let pattern = no_resource(call)?;
     let value = |text: &'static str| Values::One(Cow::Borrowed(text));
@@ -493,7 +493,7 @@ impl Operate for CancelKeyDeletion {
     }
 }
 
-/// What is to be deleted now: keys whose day has come, with aliases and grants [K92].
+/// What is to be deleted now: keys whose day has come, with aliases and grants (K92).
 pub fn due_deletions(state: &State, now: Timestamp) -> Vec<Change> {
     let due = state.all_keys().filter(|key| key.state == KeyState::PendingDeletion && key.deletion_at.is_some_and(|at| at <= now));
     due.flat_map(|key| {
@@ -520,7 +520,7 @@ impl Operate for CreateAlias {
     const NAME: &'static str = "CreateAlias";
     const MUTATES: bool = true;
 
-    /// [A405] The permission on the alias, from identity policies, and on the key.
+    /// (A405) The permission on the alias, from identity policies, and on the key.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
         let name = alias_name(&self.alias_name)?;
         if self.target_key_id.starts_with("alias/") {
@@ -548,7 +548,7 @@ fn nobody() -> Result<keyward_authz::KeyId, Error> {
     "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("no id"))
 }
 
-/// [K47] [K48] [K49]
+/// (K47) (K48) (K49)
 fn alias_name(text: &str) -> Result<AliasName, Error> {
     if !text.starts_with("alias/") {
         let message = "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";

@@ -27,7 +27,7 @@ pub use keys::{
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, PutKeyPolicy};
 
-/// Bytes that stand as base64 in requests [K4]. They may be secret: wiped when dropped, never shown.
+/// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.
 #[derive(Default)]
 pub struct Blob(pub Zeroizing<Vec<u8>>);
 
@@ -53,14 +53,14 @@ impl Serialize for Answer {
     }
 }
 
-/// Nothing: operations without output [K10].
+/// Nothing: operations without output (K10).
 #[derive(Serialize)]
 pub struct Nothing {}
 
 /// Pairs of an encryption context or of tags.
 pub type Pairs = BTreeMap<String, String>;
 
-/// A time as the API writes it: seconds with at most three digits of fraction [K5].
+/// A time as the API writes it: seconds with at most three digits of fraction (K5).
 #[derive(Clone, Copy)]
 pub struct EpochSeconds(pub jiff::Timestamp);
 

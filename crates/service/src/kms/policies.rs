@@ -16,12 +16,12 @@ use crate::entities::{Change, Entity, Key};
 use crate::error::Error;
 use crate::state::State;
 
-/// Largest key policy, in bytes; not adjustable [A107].
+/// Largest key policy, in bytes; not adjustable (A107).
 const KEY_POLICY_BYTES_MAX: usize = 32_768;
 
 const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
 
-/// The policy of a key for which none was given, as AWS prints it [A801].
+/// The policy of a key for which none was given, as AWS prints it (A801).
 pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
     let root = format!("arn:{}:iam::{}:root", arn.region().partition(), arn.account());
     let text = format!(
@@ -31,7 +31,7 @@ pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
     ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, text))
 }
 
-/// Reads a policy that somebody wants to save: size, grammar, principals that exist [A110] [A130]; binds them to who they are now [A206].
+/// Reads a policy that somebody wants to save: size, grammar, principals that exist (A110) (A130); binds them to who they are now (A206).
 pub(crate) fn checked(state: &State, text: &str) -> Result<ResourcePolicy, Error> {
     if text.len() > KEY_POLICY_BYTES_MAX {
         return Err(Error::LimitExceeded(None));
@@ -68,7 +68,7 @@ fn account_exists(_state: &State, _account: AccountId) -> bool {
     true
 }
 
-/// The unique id of the living user or role with this ARN, path and all [A124].
+/// The unique id of the living user or role with this ARN, path and all (A124).
 pub(crate) fn living(state: &State, arn: &Arn) -> Option<UniqueId> {
     let account = arn.account()?;
     let name = arn.resource().rsplit('/').next()?;
@@ -79,7 +79,7 @@ pub(crate) fn living(state: &State, arn: &Arn) -> Option<UniqueId> {
     }
 }
 
-/// [A701] [A702] [A703] Whether this caller could put the policy again: decided in full, under the new policy.
+/// (A701) (A702) (A703) Whether this caller could put the policy again: decided in full, under the new policy.
 pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &ResourcePolicy) -> Result<(), Error> {
     let mut changed = facts.clone();
     changed.policy = policy.clone();
@@ -90,7 +90,7 @@ pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &Resource
     if authorize(call.subject, &target, &request).is_allowed() { Ok(()) } else { Err(Error::PolicyLockout) }
 }
 
-/// The text of a policy as GetKeyPolicy shows it: the bare id stands where a principal is gone [A206].
+/// The text of a policy as GetKeyPolicy shows it: the bare id stands where a principal is gone (A206).
 fn shown(state: &State, policy: &ResourcePolicy) -> String {
     let mut text = policy.policy.text().to_owned();
     for (arn, id) in &policy.bound {
@@ -182,7 +182,7 @@ impl Operate for PutKeyPolicy {
         })
     }
 
-    /// [A707] Authorize under the old policy, check the document, check the lockout, store.
+    /// (A707) Authorize under the old policy, check the document, check the lockout, store.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
         let facts = call.facts().clone();
         let name = self.policy_name.as_deref().unwrap_or("default");

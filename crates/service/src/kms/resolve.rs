@@ -13,18 +13,18 @@ use crate::error::Error;
 
 /// What a request's key identifier means.
 pub(crate) struct Found {
-    /// The key; none for one of another account that is not there, which nobody may tell from a refusal [A908].
+    /// The key; none for one of another account that is not there, which nobody may tell from a refusal (A908).
     key: Option<Arc<Key>>,
     /// Stands for the missing key: its policy admits nobody.
     facts: Option<Box<KeyFacts>>,
-    /// The alias by which the request named it [A545].
+    /// The alias by which the request named it (A545).
     pub(crate) alias: Option<AliasName>,
     /// The request named no key; the ciphertext told it.
     pub(crate) from_ciphertext: bool,
 }
 
 impl Found {
-    /// A key taken from a ciphertext [A411].
+    /// A key taken from a ciphertext (A411).
     pub(crate) fn in_ciphertext(call: &Call<'_>, account: AccountId, id: &str) -> Result<Self, Error> {
         let Ok(id) = id.parse() else { return Err(Error::InvalidCiphertext) };
         match call.state.key_at(account, call.region(), &id) {
@@ -88,7 +88,7 @@ pub(crate) fn action(name: &str) -> Result<keyward_policy::Action, Error> {
     KmsPermission::named(name).map(keyward_policy::Action::Kms).ok_or(Error::Internal("no such permission"))
 }
 
-/// Finds what `named` means for this caller [K40]–[K46] [A410] [A908] [A909].
+/// Finds what `named` means for this caller (K40)–(K46) (A410) (A908) (A909).
 pub(crate) fn resolve(call: &Call<'_>, operation: Operation, named: &str) -> Result<Found, Error> {
     let region = call.region().clone();
     if named.starts_with("arn:") {
