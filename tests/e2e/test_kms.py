@@ -48,6 +48,9 @@ def test_a_foreign_account_gets_in_by_key_policy_or_grant_and_learns_nothing_els
     assert other.describe_key(KeyId=key)["KeyMetadata"]["Arn"] == key  # A641
     kms.revoke_grant(KeyId=key, GrantId=grant["GrantId"])
     refused("AccessDeniedException", other.describe_key, KeyId=key)  # T21
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OWNER}:root", Operations=["Decrypt"])
+    hidden = refused("AccessDeniedException", other.retire_grant, KeyId=key, GrantId=grant["GrantId"])
+    assert hidden == refused("AccessDeniedException", other.retire_grant, KeyId=key, GrantId="0" * 64)
     kms.put_key_policy(KeyId=key, Policy=policy(root(OWNER), root(OTHER, "kms:Encrypt")))
     blob = other.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
     refused("AccessDeniedException", other.decrypt, CiphertextBlob=blob)

@@ -430,6 +430,9 @@ impl<'a> Teller<'a> {
 
     fn halves_summary(&self) -> String {
         let has = |present: bool| if present { "present" } else { "missing" };
+        if matches!(self.subject.principal, Principal::Root { .. }) {
+            return "The root user of another account needs the key policy, which does not admit it; its own side needs nothing.".to_owned(); // [A312]
+        }
         format!(
             "A principal of another account needs both halves: the key policy ({}) and its own identity policy ({}).",
             has(self.layers.resource.admits()),

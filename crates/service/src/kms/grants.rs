@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyward_authz::{Grant, GrantConstraints, GrantId, GrantOperation, GrantPrincipal, GrantRequest, Operation, Request, Resource, Target};
 use keyward_crypto::Purpose;
-use keyward_policy::{Arn, KeyName, Values};
+use keyward_policy::{Arn, KeyName, KmsPermission, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -24,6 +24,12 @@ const GRANTS_PER_KEY_MAX: usize = 50_000;
 /// Most pairs in a constraint, and characters in a value of one (A610).
 const CONSTRAINT_PAIRS_MAX: usize = 8;
 const CONSTRAINT_VALUE_CHARS_MAX: usize = 384;
+
+/// The permission that RetireGrant asks for.
+const RETIRE_GRANT: KmsPermission = match KmsPermission::named("RetireGrant") {
+    Some(permission) => permission,
+    None => panic!("RetireGrant is a permission of KMS"),
+};
 
 /// Reads grant tokens: each must be one of ours (K152). Grants count at once, so a token adds nothing (A619).
 pub(crate) fn read_tokens(call: &Call<'_>, tokens: Option<&[String]>) -> Result<(), Error> {
@@ -440,7 +446,14 @@ impl Operate for RetireGrant {
             }
         };
         let found = call.state.key(&arn).zip(call.state.grant(&arn, &id));
-        let (key, grant) = found.ok_or_else(|| Error::GrantNotFound(id.to_string()))?;
+        let own = call.caller.account() == Some(arn.account());
+        let (key, grant) = found.ok_or_else(|| match own {
+            true => Error::GrantNotFound(id.to_string()),
+            // (A908) What is absent in another account reads like what is refused there.
+            false => Error::AccessDenied {
+                sentence: keyward_authz::hidden_sentence(&call.subject.principal.caller_arn(), &keyward_policy::Action::Kms(RETIRE_GRANT), false),
+            },
+        })?;
         // [A620] Decided by the grant, not by key policies.
         let mut request = Request::new(permission(Operation::RetireGrant)?, &facts);
         request.retires = Some(grant);
