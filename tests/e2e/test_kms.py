@@ -154,3 +154,74 @@ def test_the_command_line_client_and_the_trail(server):
     explain = keyward + ["explain", "--data", str(server.data), "--request-id", records[1]["requestID"]]
     text = subprocess.run(explain, capture_output=True, text=True, check=True).stdout
     assert text.startswith("DENY  kms:Encrypt") and "Smallest fix, in 111122223333 (the key policy)" in text
+
+
+def test_aliases_move_between_keys_and_end_with_them(server):
+    kms = server.kms()
+    first, second = (kms.create_key()["KeyMetadata"] for _ in range(2))
+    kms.create_alias(AliasName="alias/app", TargetKeyId=first["KeyId"])
+    text = refused("AlreadyExistsException", kms.create_alias, AliasName="alias/app", TargetKeyId=first["KeyId"])
+    assert text == f"An alias with the name arn:aws:kms:us-east-1:{OWNER}:alias/app already exists"  # K50
+    blob = kms.encrypt(KeyId="alias/app", Plaintext=b"x")["CiphertextBlob"]
+    kms.update_alias(AliasName="alias/app", TargetKeyId=second["Arn"])
+    assert kms.describe_key(KeyId="alias/app")["KeyMetadata"]["KeyId"] == second["KeyId"]
+    assert kms.decrypt(CiphertextBlob=blob)["KeyId"] == first["Arn"]
+    entry, = kms.list_aliases(KeyId=second["KeyId"])["Aliases"]
+    assert (entry["AliasName"], entry["TargetKeyId"]) == ("alias/app", second["KeyId"])  # K53
+    assert kms.list_aliases(KeyId=first["KeyId"])["Aliases"] == []
+    for name in ("a", "b", "c"):
+        kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=first["KeyId"])
+    pages = kms.get_paginator("list_aliases").paginate(PaginationConfig={"PageSize": 2})
+    assert [alias["AliasName"] for page in pages for alias in page["Aliases"]] == ["alias/a", "alias/app", "alias/b", "alias/c"]
+    kms.delete_alias(AliasName="alias/app")
+    text = refused("NotFoundException", kms.describe_key, KeyId="alias/app")
+    assert text == f"Alias arn:aws:kms:us-east-1:{OWNER}:alias/app is not found."  # K43
+    refused("NotFoundException", kms.delete_alias, AliasName="alias/app")  # K52
+    refused("NotAuthorizedException", kms.create_alias, AliasName="alias/aws/s3", TargetKeyId=first["KeyId"])  # K49
+    kms.schedule_key_deletion(KeyId=second["KeyId"])
+    refused("KMSInvalidStateException", kms.update_alias, AliasName="alias/a", TargetKeyId=second["KeyId"])  # K85
+
+
+def test_tags_keep_their_order(server):
+    kms = server.kms()
+    key = kms.create_key(Tags=[{"TagKey": "b", "TagValue": "1"}])["KeyMetadata"]["KeyId"]
+    kms.tag_resource(KeyId=key, Tags=[{"TagKey": "a", "TagValue": "2"}, {"TagKey": "b", "TagValue": "3"}])
+    assert kms.list_resource_tags(KeyId=key)["Tags"] == [{"TagKey": "b", "TagValue": "3"}, {"TagKey": "a", "TagValue": "2"}]  # K131
+    kms.untag_resource(KeyId=key, TagKeys=["b", "absent"])
+    assert kms.list_resource_tags(KeyId=key)["Tags"] == [{"TagKey": "a", "TagValue": "2"}]
+    text = refused("TagException", kms.tag_resource, KeyId=key, Tags=[{"TagKey": "AWS:x", "TagValue": "1"}])
+    assert text == "Tags beginning with aws: are reserved"  # K130
+    many = [{"TagKey": f"t{at}", "TagValue": ""} for at in range(50)]
+    assert refused("TagException", kms.tag_resource, KeyId=key, Tags=many) == "Too many tags"
+
+
+def test_reencryption_asks_both_keys_and_shows_no_plaintext(server):
+    kms, other = server.kms(), server.kms(OTHER)
+    source = kms.create_key(Policy=policy(root(OWNER), root(OTHER, "kms:ReEncryptFrom")))["KeyMetadata"]["Arn"]
+    destination = other.create_key()["KeyMetadata"]["Arn"]
+    blob = kms.encrypt(KeyId=source, Plaintext=b"payload", EncryptionContext={"a": "1"})["CiphertextBlob"]
+    moved = other.re_encrypt(
+        CiphertextBlob=blob, SourceEncryptionContext={"a": "1"}, DestinationKeyId=destination, DestinationEncryptionContext={"b": "2"}
+    )
+    assert (moved["SourceKeyId"], moved["KeyId"]) == (source, destination) and "Plaintext" not in moved  # K165
+    assert other.decrypt(CiphertextBlob=moved["CiphertextBlob"], EncryptionContext={"b": "2"})["Plaintext"] == b"payload"
+    refused("AccessDeniedException", other.decrypt, CiphertextBlob=blob, EncryptionContext={"a": "1"})
+    refused("AccessDeniedException", kms.re_encrypt, CiphertextBlob=blob, SourceEncryptionContext={"a": "1"}, DestinationKeyId=destination)  # A404
+    refused("InvalidCiphertextException", kms.re_encrypt, CiphertextBlob=blob, DestinationKeyId=source)  # K163
+    refused("DryRunOperationException", kms.re_encrypt, CiphertextBlob=blob, SourceEncryptionContext={"a": "1"}, DestinationKeyId=source, DryRun=True)
+
+
+def test_descriptions_policies_rotation_and_retirable_grants_read_back(server):
+    kms, other = server.kms(), server.kms(OTHER)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.update_key_description(KeyId=key, Description="orders")
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["Description"] == "orders"
+    assert kms.list_key_policies(KeyId=key)["PolicyNames"] == ["default"]
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is False  # K103
+    retiring = f"arn:aws:iam::{OTHER}:root"
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OWNER}:root", RetiringPrincipal=retiring, Operations=["Decrypt"])
+    listed, = other.list_retirable_grants(RetiringPrincipal=retiring)["Grants"]  # A409
+    assert listed["GrantId"] == grant["GrantId"] and listed["KeyId"] == key
+    refused("InvalidArnException", kms.list_retirable_grants, RetiringPrincipal=retiring)
+    other.retire_grant(GrantToken=grant["GrantToken"])
+    assert other.list_retirable_grants(RetiringPrincipal=retiring)["Grants"] == []

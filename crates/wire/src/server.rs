@@ -213,6 +213,7 @@ async fn dispatch(host: &Host, origin: Origin, operation: &str, members: Map<Str
         CreateGrant("KeyId", "Operations");
         CreateKey();
         Decrypt();
+        DeleteAlias("AliasName");
         DescribeKey("KeyId");
         DisableKey("KeyId");
         EnableKey("KeyId");
@@ -221,12 +222,22 @@ async fn dispatch(host: &Host, origin: Origin, operation: &str, members: Map<Str
         GenerateDataKeyWithoutPlaintext("KeyId");
         GenerateRandom();
         GetKeyPolicy("KeyId");
+        GetKeyRotationStatus("KeyId");
+        ListAliases();
         ListGrants("KeyId");
+        ListKeyPolicies("KeyId");
         ListKeys();
+        ListResourceTags("KeyId");
+        ListRetirableGrants("RetiringPrincipal");
         PutKeyPolicy("KeyId", "Policy");
+        ReEncrypt("DestinationKeyId");
         RetireGrant();
         RevokeGrant("KeyId", "GrantId");
         ScheduleKeyDeletion("KeyId");
+        TagResource("KeyId", "Tags");
+        UntagResource("KeyId", "TagKeys");
+        UpdateAlias("AliasName", "TargetKeyId");
+        UpdateKeyDescription("KeyId", "Description");
     }
 }
 

@@ -8,37 +8,65 @@ use serde_json::{Map, Value};
 enum Rule {
     /// Length in characters.
     Text(usize, usize),
+    /// Length in characters, and what each must be: the pattern as AWS prints it, and the same as code.
+    Pattern(usize, usize, &'static str, fn(char) -> bool),
     /// Length in bytes; the value is never shown (K21).
     Blob(usize, usize),
     Range(i64, i64),
     Enum(&'static [&'static str]),
     /// Each element of a list.
     EnumList(&'static [&'static str]),
+    /// Most elements, and the length of each.
+    Texts(usize, usize, usize),
+    /// Tags, each with key and value.
+    Tags,
 }
 
 /// Shared constraints by member (Appendix A). The enum sets stand in AWS's recorded order, newer values behind (K23).
 const RULES: &[(&str, Rule)] = &[
     ("KeyId", Rule::Text(1, 2048)),
     ("TargetKeyId", Rule::Text(1, 2048)),
-    ("AliasName", Rule::Text(1, 256)),
+    ("SourceKeyId", Rule::Text(1, 2048)),
+    ("DestinationKeyId", Rule::Text(1, 2048)),
+    ("AliasName", Rule::Pattern(1, 256, "^[a-zA-Z0-9:/_-]+$", is_name)),
     ("Description", Rule::Text(0, 8192)),
     ("Policy", Rule::Text(1, 131_072)),
-    ("PolicyName", Rule::Text(1, 128)),
+    ("PolicyName", Rule::Pattern(1, 128, "[\\w]+", is_word)),
     ("Plaintext", Rule::Blob(1, 4096)),
     ("CiphertextBlob", Rule::Blob(1, 6144)),
     ("NumberOfBytes", Rule::Range(1, 1024)),
     ("GrantId", Rule::Text(1, 128)),
-    ("Name", Rule::Text(1, 256)),
-    ("GranteePrincipal", Rule::Text(1, 256)),
-    ("RetiringPrincipal", Rule::Text(1, 256)),
+    ("Name", Rule::Pattern(1, 256, "^[a-zA-Z0-9:/_-]+$", is_name)),
+    ("GranteePrincipal", Rule::Pattern(1, 256, "^[\\w+=,.@:/-]+$", is_principal)),
+    ("RetiringPrincipal", Rule::Pattern(1, 256, "^[\\w+=,.@:/-]+$", is_principal)),
+    ("GranteeServicePrincipal", Rule::Text(1, 128)),
+    ("RetiringServicePrincipal", Rule::Text(1, 128)),
+    ("GrantTokens", Rule::Texts(10, 1, 8192)),
+    ("GrantToken", Rule::Text(1, 8192)),
+    ("TagKeys", Rule::Texts(50, 1, 128)),
+    ("Tags", Rule::Tags),
     ("PendingWindowInDays", Rule::Range(1, 365)),
     ("Limit", Rule::Range(1, 1000)),
     ("Marker", Rule::Text(1, 1024)),
     ("EncryptionAlgorithm", Rule::Enum(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"])),
+    ("SourceEncryptionAlgorithm", Rule::Enum(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"])),
+    ("DestinationEncryptionAlgorithm", Rule::Enum(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"])),
     ("KeyUsage", Rule::Enum(&["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"])),
     ("Origin", Rule::Enum(&["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"])),
     ("Operations", Rule::EnumList(GRANT_OPERATIONS)),
 ];
+
+fn is_word(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
+}
+
+fn is_name(char: char) -> bool {
+    is_word(char) || ":/-".contains(char)
+}
+
+fn is_principal(char: char) -> bool {
+    is_word(char) || "+=,.@:/-".contains(char)
+}
 
 const KEY_SPECS: &[&str] = &[
     "RSA_2048",
@@ -90,12 +118,12 @@ pub(crate) fn violations(operation: &str, required: &[&str], members: &Map<Strin
     let mut found = Vec::new();
     for name in required {
         if members.get(*name).is_none_or(Value::is_null) {
-            found.push(format!("Value null at '{}' failed to satisfy constraint: Member must not be null", path(name)));
+            found.push(missing(&path(name)));
         }
     }
     for (name, value) in members {
         match rule(operation, name) {
-            Some(rule) if !value.is_null() => found.extend(violation(&path(name), value, rule)),
+            Some(rule) if !value.is_null() => collect(&mut found, &path(name), value, rule),
             _ => {}
         }
     }
@@ -120,6 +148,34 @@ fn path(member: &str) -> String {
     chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
 }
 
+/// Adds what a member violates, and what its elements do (K21).
+fn collect(found: &mut Vec<String>, path: &str, value: &Value, rule: Rule) {
+    match (rule, value.as_array()) {
+        (Rule::Texts(_, min, max), Some(elements)) => {
+            found.extend(violation(path, value, rule));
+            for (at, element) in elements.iter().enumerate() {
+                found.extend(violation(&format!("{path}.{}.member", at + 1), element, Rule::Text(min, max)));
+            }
+        }
+        (Rule::Tags, Some(elements)) => {
+            for (at, tag) in elements.iter().enumerate() {
+                for (name, rule) in [("TagKey", Rule::Text(1, 128)), ("TagValue", Rule::Text(0, 256))] {
+                    let path = format!("{path}.{}.member.{}", at + 1, self::path(name));
+                    match tag.get(name) {
+                        None | Some(Value::Null) => found.push(missing(&path)),
+                        Some(value) => found.extend(violation(&path, value, rule)),
+                    }
+                }
+            }
+        }
+        _ => found.extend(violation(path, value, rule)),
+    }
+}
+
+fn missing(path: &str) -> String {
+    format!("Value null at '{path}' failed to satisfy constraint: Member must not be null")
+}
+
 fn violation(path: &str, value: &Value, rule: Rule) -> Option<String> {
     let shown = |value: &str, must: String| format!("Value '{value}' at '{path}' failed to satisfy constraint: Member must {must}");
     let hidden = |must: String| format!("Value at '{path}' failed to satisfy constraint: Member must {must}");
@@ -133,6 +189,17 @@ fn violation(path: &str, value: &Value, rule: Rule) -> Option<String> {
             let text = value.as_str()?;
             length(text.chars().count(), min, max).map(|must| shown(text, must))
         }
+        Rule::Pattern(min, max, pattern, allowed) => {
+            let text = value.as_str()?;
+            let wrong = length(text.chars().count(), min, max);
+            let wrong = wrong.or_else(|| (!text.chars().all(allowed)).then(|| format!("satisfy regular expression pattern: {pattern}")));
+            wrong.map(|must| shown(text, must))
+        }
+        Rule::Texts(most, ..) => {
+            let texts: Vec<&str> = value.as_array()?.iter().filter_map(Value::as_str).collect();
+            length(texts.len(), 0, most).map(|must| shown(&format!("[{}]", texts.join(", ")), must))
+        }
+        Rule::Tags => None,
         // What is no base64 at all is refused by whoever reads the member [K6].
         Rule::Blob(min, max) => length(BASE64.decode(value.as_str()?.as_bytes()).ok()?.len(), min, max).map(hidden),
         Rule::Range(min, max) => match value.as_i64()? {
@@ -195,6 +262,16 @@ mod tests {
             Some(
                 "2 validation errors detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null; \
                  Value 'AES_1' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: [AES_256, AES_128]",
+            ),
+        );
+        // [K21] Elements are counted from one.
+        check(
+            "TagResource",
+            &[],
+            r#"{"Tags":[{"TagKey":"a","TagValue":"b"},{"TagKey":"","TagValue":"b"}]}"#,
+            Some(
+                "1 validation error detected: Value '' at 'tags.2.member.tagKey' failed to satisfy constraint: \
+                 Member must have length greater than or equal to 1",
             ),
         );
     }

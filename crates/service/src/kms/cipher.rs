@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use keyward_authz::{CallFacts, Operation, Request, Resource, Target};
 use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, Plaintext, open, random_bytes, seal};
-use keyward_policy::{KeyName, Values};
+use keyward_policy::{AccountId, Action, KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::resolve::{Found, permission, resolve};
+use super::resolve::{Found, action, permission, resolve};
 use super::{Answer, Blob, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::Key;
@@ -18,11 +18,11 @@ use crate::vault::{ReadyKey, ready};
 const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 
 /// A request that carries an encryption context and an algorithm.
-fn with_context<'r>(operation: Operation, facts: &'r CallFacts, context: &'r Pairs, algorithm: &'r str) -> Result<Request<'r>, Error> {
-    let mut request = Request::new(permission(operation)?, facts);
+fn with_context<'r>(action: Action, facts: &'r CallFacts, context: &'r Pairs, algorithm: &'r str) -> Request<'r> {
+    let mut request = Request::new(action, facts);
     request.encryption_context = Some(context);
     request.parameters = vec![(KeyName::EncryptionAlgorithm, Values::One(Cow::Borrowed(algorithm)))]; // [A544]
-    Ok(request)
+    request
 }
 
 /// State, usage, algorithm; then a dry run ends (K25) (K153).
@@ -111,7 +111,7 @@ impl Operate for Encrypt {
         let facts = call.facts().clone();
         let found = resolve(call, Operation::Encrypt, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(Operation::Encrypt, &facts, &context, algorithm)?)?;
+        let (key, permit) = found.permit(call, with_context(permission(Operation::Encrypt)?, &facts, &context, algorithm))?;
         let ready = usable(&key, permit, Operation::Encrypt, algorithm, self.dry_run == Some(true))?;
         let (blob, _) = encrypt_under(call, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
         Ok(Outcome::unchanged(EncryptOutput {
@@ -176,30 +176,14 @@ impl Operate for Decrypt {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<DecryptOutput>, Error> {
         let context = context_of(self.encryption_context)?;
         let algorithm = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let facts = call.facts().clone();
         let blob = self.ciphertext_blob.ok_or_else(|| Error::Validation("CiphertextBlob is required.".to_owned()))?;
-        // [K164] What does not parse is told before anything else.
-        let head = Head::parse(&blob.0).map_err(|_| Error::InvalidCiphertext)?;
-        let owner = head.account_digits().parse().map_err(|_| Error::InvalidCiphertext)?;
-        let in_blob = head.key_id.to_string();
-        let found = match self.key_id.as_deref() {
-            None => Found::in_ciphertext(call, owner, &in_blob)?,
-            // [A411] A bare id equal to the blob's means the blob's key, own or foreign.
-            Some(id) if id == in_blob => Found::in_ciphertext(call, owner, &in_blob)?,
-            Some(named) => resolve(call, Operation::Decrypt, named)?,
-        };
+        let facts = call.facts().clone();
+        let ciphertext = Ciphertext::parse(&blob.0)?;
+        let found = ciphertext.resolve(call, Operation::Decrypt, self.key_id.as_deref())?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(Operation::Decrypt, &facts, &context, algorithm)?)?;
-        let ready = ready(&key, permit)?.for_usage("ENCRYPT_DECRYPT", "Decrypt")?;
-        // [K163] Another key than the ciphertext's: told only to who may use the one that was named.
-        if key.arn().id().as_str() != in_blob || key.arn().account() != owner {
-            return Err(Error::IncorrectKey);
-        }
-        if algorithm != key.facts.spec {
-            return Err(Error::IncompatibleAlgorithm { algorithm: algorithm.to_owned(), spec: key.facts.spec.to_string() });
-        }
-        let material = call.vault.unlock(&ready, &head.material_id)?;
-        let plaintext = open(&blob.0, &material, &EncryptionContext::from(context)).map_err(|_| Error::InvalidCiphertext)?;
+        let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, &facts, &context, algorithm))?;
+        let ready = ciphertext.ready(&key, permit, Operation::Decrypt, algorithm)?;
+        let plaintext = ciphertext.open(call, &ready, context)?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
@@ -207,7 +191,149 @@ impl Operate for Decrypt {
             key_id: key.arn().to_string(),
             plaintext: Answer::of(plaintext.expose()),
             encryption_algorithm: SYMMETRIC_DEFAULT,
-            key_material_id: head.material_id.to_string(),
+            key_material_id: ciphertext.head.material_id.to_string(),
+        }))
+    }
+}
+
+/// A ciphertext that parsed, and what its head says.
+struct Ciphertext<'b> {
+    blob: &'b [u8],
+    head: Head,
+    owner: AccountId,
+}
+
+impl<'b> Ciphertext<'b> {
+    /// (K164) What does not parse is told before anything else.
+    fn parse(blob: &'b [u8]) -> Result<Self, Error> {
+        let head = Head::parse(blob).map_err(|_| Error::InvalidCiphertext)?;
+        let owner = head.account_digits().parse().map_err(|_| Error::InvalidCiphertext)?;
+        Ok(Self { blob, head, owner })
+    }
+
+    /// (A411) A bare id equal to the blob's means the blob's key, own or foreign.
+    fn resolve(&self, call: &Call<'_>, operation: Operation, key_id: Option<&str>) -> Result<Found, Error> {
+        let in_blob = self.head.key_id.to_string();
+        match key_id {
+            Some(named) if named != in_blob => resolve(call, operation, named),
+            _ => Found::in_ciphertext(call, self.owner, &in_blob),
+        }
+    }
+
+    /// State, usage, the right key, algorithm (K25) (K163).
+    fn ready<'k>(&self, key: &'k Key, permit: keyward_authz::Permit, operation: Operation, algorithm: &str) -> Result<ReadyKey<'k>, Error> {
+        let ready = ready(key, permit)?.for_usage("ENCRYPT_DECRYPT", operation.name())?;
+        // [K163] Another key than the ciphertext's: told only to who may use the one that was named.
+        if key.arn().id().as_str() != self.head.key_id.to_string() || key.arn().account() != self.owner {
+            return Err(Error::IncorrectKey);
+        }
+        if algorithm != key.facts.spec {
+            return Err(Error::IncompatibleAlgorithm { algorithm: algorithm.to_owned(), spec: key.facts.spec.to_string() });
+        }
+        Ok(ready)
+    }
+
+    fn open(&self, call: &Call<'_>, ready: &ReadyKey<'_>, context: Pairs) -> Result<Plaintext, Error> {
+        let material = call.vault.unlock(ready, &self.head.material_id)?;
+        open(self.blob, &material, &EncryptionContext::from(context)).map_err(|_| Error::InvalidCiphertext)
+    }
+}
+
+/// `ReEncrypt`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ReEncrypt {
+    pub ciphertext_blob: Option<Blob>,
+    pub source_encryption_context: Option<Pairs>,
+    pub source_key_id: Option<String>,
+    pub destination_key_id: String,
+    pub destination_encryption_context: Option<Pairs>,
+    pub source_encryption_algorithm: Option<String>,
+    pub destination_encryption_algorithm: Option<String>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
+
+/// The answer to `ReEncrypt` (K165).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ReEncryptOutput {
+    pub ciphertext_blob: Answer,
+    pub source_key_id: String,
+    pub key_id: String,
+    pub source_encryption_algorithm: &'static str,
+    pub destination_encryption_algorithm: &'static str,
+    pub source_key_material_id: String,
+    pub destination_key_material_id: String,
+}
+
+impl Operate for ReEncrypt {
+    type Output = ReEncryptOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "ReEncrypt";
+    const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            source_key_id: Option<&'a str>,
+            destination_key_id: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            source_encryption_context: Option<&'a Pairs>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            destination_encryption_context: Option<&'a Pairs>,
+            source_encryption_algorithm: &'a str,
+            destination_encryption_algorithm: &'a str,
+        }
+        raw(&Parameters {
+            source_key_id: self.source_key_id.as_deref(),
+            destination_key_id: &self.destination_key_id,
+            source_encryption_context: self.source_encryption_context.as_ref(),
+            destination_encryption_context: self.destination_encryption_context.as_ref(),
+            source_encryption_algorithm: self.source_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT),
+            destination_encryption_algorithm: self.destination_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT),
+        })
+    }
+
+    /// (A404) Two permissions, each a full decision on its own key with its own context, before either key's state is told.
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ReEncryptOutput>, Error> {
+        let (from_context, to_context) = (context_of(self.source_encryption_context)?, context_of(self.destination_encryption_context)?);
+        let from_algorithm = self.source_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
+        let to_algorithm = self.destination_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
+        let blob = self.ciphertext_blob.ok_or_else(|| Error::Validation("CiphertextBlob is required.".to_owned()))?;
+        let facts = call.facts().clone();
+        let ciphertext = Ciphertext::parse(&blob.0)?;
+        let from = ciphertext.resolve(call, Operation::ReEncrypt, self.source_key_id.as_deref())?;
+        let to = resolve(call, Operation::ReEncrypt, &self.destination_key_id)?;
+        super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
+        // [A563] Whether both halves are one key.
+        let same = Values::bool(from.arn() == to.arn());
+        let mut request = with_context(action("ReEncryptFrom")?, &facts, &from_context, from_algorithm);
+        request.parameters.push((KeyName::ReEncryptOnSameKey, same.clone()));
+        let (from_key, from_permit) = from.permit(call, request)?;
+        let mut request = with_context(action("ReEncryptTo")?, &facts, &to_context, to_algorithm);
+        request.parameters.push((KeyName::ReEncryptOnSameKey, same));
+        let (to_key, to_permit) = to.permit(call, request)?;
+        // [K86] Source first.
+        let from_ready = ciphertext.ready(&from_key, from_permit, Operation::ReEncrypt, from_algorithm)?;
+        let to_ready = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;
+        let plaintext = ciphertext.open(call, &from_ready, from_context)?;
+        if self.dry_run == Some(true) {
+            return Err(Error::DryRun);
+        }
+        let (blob, material) = encrypt_under(call, &to_ready, BlobKind::Encrypt, &to_context, plaintext.expose())?;
+        Ok(Outcome::unchanged(ReEncryptOutput {
+            ciphertext_blob: Answer::of(&blob),
+            source_key_id: from_key.arn().to_string(),
+            key_id: to_key.arn().to_string(),
+            source_encryption_algorithm: SYMMETRIC_DEFAULT,
+            destination_encryption_algorithm: SYMMETRIC_DEFAULT,
+            source_key_material_id: ciphertext.head.material_id.to_string(),
+            destination_key_material_id: material,
         }))
     }
 }
@@ -263,7 +389,7 @@ impl GenerateDataKey {
         let facts = call.facts().clone();
         let found = resolve(call, operation, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(operation, &facts, &context, SYMMETRIC_DEFAULT)?)?;
+        let (key, permit) = found.permit(call, with_context(permission(operation)?, &facts, &context, SYMMETRIC_DEFAULT))?;
         let ready = usable(&key, permit, operation, SYMMETRIC_DEFAULT, self.dry_run == Some(true))?;
         let data_key = random_bytes(length, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         let (blob, material) = encrypt_under(call, &ready, BlobKind::DataKey, &context, data_key.expose())?;

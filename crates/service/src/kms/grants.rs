@@ -9,6 +9,8 @@ use keyward_policy::{Arn, KeyName, KmsPermission, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::cipher::no_resource;
+use super::paging::{Page, PageSize, page};
 use super::policies::living;
 use super::resolve::{permission, resolve};
 use super::{EpochSeconds, Nothing, Pairs};
@@ -300,9 +302,8 @@ pub struct ListGrantsOutput {
     pub truncated: bool,
 }
 
-/// Grants of a page: at most 100, 50 by default (K220).
-const GRANTS_PER_PAGE_MAX: usize = 100;
-const GRANTS_PER_PAGE: usize = 50;
+/// (K220)
+const GRANTS_PER_PAGE: PageSize = PageSize { default: 50, max: 100 };
 
 impl Operate for ListGrants {
     type Output = ListGrantsOutput;
@@ -315,27 +316,71 @@ impl Operate for ListGrants {
         let found = resolve(call, Operation::ListGrants, &self.key_id)?;
         let (key, permit) = found.permit(call, Request::new(permission(Operation::ListGrants)?, &facts))?;
         let _ = permit;
-        let bound = format!("ListGrants\n{}\n{:?}\n{:?}", key.arn(), self.grant_id, self.grantee_principal);
-        let after =
-            self.marker.as_deref().map(|marker| open_from_client(call.vault.root(), Purpose::Marker, &bound, marker).ok_or(Error::InvalidMarker));
-        let after = after.transpose()?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let page = self.limit.unwrap_or(GRANTS_PER_PAGE).clamp(1, GRANTS_PER_PAGE_MAX);
         let wanted = |grant: &&Arc<Grant>| {
             self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
                 && self.grantee_principal.as_deref().is_none_or(|principal| principal == grant.terms.grantee.as_str())
         };
-        // [K223] By creation, stable under inserts.
-        let place = |grant: &Grant| format!("{:020}/{}", grant.created_at.as_millisecond(), grant.id);
-        let mut grants: Vec<&Arc<Grant>> = call.state.grants(key.arn()).filter(wanted).collect();
-        grants.sort_by_cached_key(|grant| place(grant));
-        let mut rest = grants.into_iter().skip_while(|grant| after.as_deref().is_some_and(|after| place(grant).as_str() <= after)).peekable();
-        let shown: Vec<&Arc<Grant>> = rest.by_ref().take(page).collect();
-        let next_marker = match (rest.peek(), shown.last()) {
-            (Some(_), Some(last)) => Some(seal_for_client(call.vault.root(), call.env, Purpose::Marker, &bound, place(last).as_bytes())?),
-            _ => None,
-        };
-        let truncated = next_marker.is_some();
-        Ok(Outcome::unchanged(ListGrantsOutput { grants: shown.into_iter().map(|grant| entry(call.state, grant)).collect(), next_marker, truncated }))
+        let list = format!("ListGrants\n{}\n{:?}\n{:?}", key.arn(), self.grant_id, self.grantee_principal);
+        let grants = call.state.grants(key.arn()).filter(wanted);
+        let page = page(call, &list, GRANTS_PER_PAGE, self.limit, self.marker.as_deref(), grants, place)?;
+        Ok(Outcome::unchanged(ListGrantsOutput::of(call.state, page)))
+    }
+}
+
+/// (K223) By creation, stable under inserts.
+fn place(grant: &&Arc<Grant>) -> String {
+    format!("{:020}/{}", grant.created_at.as_millisecond(), grant.id)
+}
+
+impl ListGrantsOutput {
+    fn of(state: &State, page: Page<&Arc<Grant>>) -> Self {
+        let grants = page.items.into_iter().map(|grant| entry(state, grant)).collect();
+        Self { grants, truncated: page.next_marker.is_some(), next_marker: page.next_marker }
+    }
+}
+
+/// `ListRetirableGrants`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListRetirableGrants {
+    pub retiring_principal: String,
+    pub limit: Option<usize>,
+    pub marker: Option<String>,
+}
+
+impl Operate for ListRetirableGrants {
+    type Output = ListGrantsOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "ListRetirableGrants";
+    const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters<'a> {
+            retiring_principal: &'a str,
+        }
+        raw(&Parameters { retiring_principal: &self.retiring_principal })
+    }
+
+    /// (A409) Keys and their policies are not consulted, and grants on foreign keys are listed too.
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
+        let (facts, account) = (call.facts().clone(), call.account()?);
+        let unknown = || Error::UnknownPrincipal(self.retiring_principal.clone());
+        let arn: Arn = self.retiring_principal.parse().map_err(|_| unknown())?;
+        let pattern = no_resource(call)?;
+        let request = Request::new(permission(Operation::ListRetirableGrants)?, &facts);
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &request)?;
+        if arn.account() != Some(account) {
+            return Err(unknown());
+        }
+        // Grants live in one Region, and a Region's endpoint lists its own.
+        let region = call.region().clone();
+        let grants = call.state.grants_retirable_by(arn.as_str()).filter(move |grant| *grant.key.region() == region);
+        let list = format!("ListRetirableGrants\n{arn}");
+        let page = page(call, &list, GRANTS_PER_PAGE, self.limit, self.marker.as_deref(), grants, place)?;
+        Ok(Outcome::unchanged(ListGrantsOutput::of(call.state, page)))
     }
 }
 

@@ -4,40 +4,29 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Request, Resource, Target};
-use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin, Purpose};
+use keyward_authz::{KeyArn, KeyFacts, KeyManager, Operation, Request, Resource, Target};
+use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin};
 use keyward_policy::{KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
+use super::paging::{PageSize, page};
 use super::policies::{checked, default_policy, lockout_check};
-use super::resolve::{action, permission, resolve};
+use super::resolve::{permission, resolve};
+use super::tags::{RequestedTag, tags_of};
 use super::{EpochSeconds, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Alias, Change, Entity, EntityKey, Key, KeyState};
+use crate::entities::{Change, Entity, EntityKey, Key, KeyState};
 use crate::error::Error;
 use crate::host::new_uuid;
 use crate::state::State;
-use crate::tokens::{open_from_client, seal_for_client};
 
-/// Most tags on a key (K130).
-const TAGS_PER_KEY_MAX: usize = 50;
-/// Keys of a page when none is asked for, and at most (K220).
-const KEYS_PER_PAGE: usize = 100;
-const KEYS_PER_PAGE_MAX: usize = 1000;
+/// (K220)
+const KEYS_PER_PAGE: PageSize = PageSize { default: 100, max: 1000 };
 /// Days between scheduling and deletion: fewest, most, and when none is asked for (K89).
 const PENDING_DAYS_MIN: i64 = 7;
 const PENDING_DAYS_MAX: i64 = 30;
-
-/// A tag as a request writes it.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct RequestedTag {
-    pub tag_key: String,
-    pub tag_value: String,
-}
 
 /// `CreateKey`
 #[derive(Deserialize)]
@@ -139,18 +128,6 @@ fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
     }
 }
 
-/// (K130)
-fn tags_of(requested: Option<Vec<RequestedTag>>) -> Result<Vec<(String, String)>, Error> {
-    let tags: Vec<(String, String)> = requested.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect();
-    if tags.iter().any(|(name, _)| name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))) {
-        return Err(Error::Tag("Tags beginning with aws: are reserved"));
-    }
-    if tags.iter().enumerate().any(|(at, (name, _))| tags.iter().take(at).any(|(earlier, _)| earlier == name)) {
-        return Err(Error::Tag("Duplicate tag keys"));
-    }
-    if tags.len() > TAGS_PER_KEY_MAX { Err(Error::Tag("Too many tags")) } else { Ok(tags) }
-}
-
 impl Operate for CreateKey {
     type Output = KeyMetadataOutput;
     const SERVICE: &'static str = "kms";
@@ -186,7 +163,7 @@ impl Operate for CreateKey {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
         spec_and_usage(&self)?;
         let facts = call.facts().clone();
-        let tags = tags_of(self.tags)?;
+        let tags = tags_of(self.tags.unwrap_or_default())?;
         let tag_map: Pairs = tags.iter().cloned().collect();
         may_create(call, &facts, &tag_map, self.bypass_policy_lockout_safety_check)?;
         let id = new_uuid(call.env).parse().map_err(|_| Error::Internal("a UUID that is none"))?;
@@ -329,23 +306,14 @@ impl Operate for ListKeys {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeysOutput>, Error> {
         let facts = call.facts().clone();
         let pattern = no_resource(call)?;
-        let bound = format!("ListKeys\n{pattern}");
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListKeys)?, &facts))?;
-        let root = call.vault.root();
-        let after = self.marker.as_deref().map(|marker| open_from_client(root, Purpose::Marker, &bound, marker).ok_or(Error::InvalidMarker));
-        let after = after.transpose()?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         // [K223] By creation.
-        let place = |key: &Key| format!("{:020}/{}", key.created_at.as_millisecond(), key.arn().id());
-        let mut keys: Vec<&Arc<Key>> = call.state.keys(call.account()?, call.region()).collect();
-        keys.sort_by_cached_key(|key| place(key));
-        let mut rest = keys.into_iter().skip_while(|key| after.as_deref().is_some_and(|after| place(key).as_str() <= after)).peekable();
-        let shown: Vec<&Arc<Key>> = rest.by_ref().take(self.limit.unwrap_or(KEYS_PER_PAGE).clamp(1, KEYS_PER_PAGE_MAX)).collect();
-        let next_marker = match (rest.peek(), shown.last()) {
-            (Some(_), Some(last)) => Some(seal_for_client(root, call.env, Purpose::Marker, &bound, place(last).as_bytes())?),
-            _ => None,
-        };
-        let entry = |key: &&Arc<Key>| KeyListEntry { key_id: key.arn().id().to_string(), key_arn: key.arn().to_string() };
-        Ok(Outcome::unchanged(ListKeysOutput { keys: shown.iter().map(entry).collect(), truncated: next_marker.is_some(), next_marker }))
+        let place = |key: &&Arc<Key>| format!("{:020}/{}", key.created_at.as_millisecond(), key.arn().id());
+        let keys = call.state.keys(call.account()?, call.region());
+        let page = page(call, "ListKeys", KEYS_PER_PAGE, self.limit, self.marker.as_deref(), keys, place)?;
+        let entry = |key: &Arc<Key>| KeyListEntry { key_id: key.arn().id().to_string(), key_arn: key.arn().to_string() };
+        let keys = page.items.into_iter().map(entry).collect();
+        Ok(Outcome::unchanged(ListKeysOutput { keys, truncated: page.next_marker.is_some(), next_marker: page.next_marker }))
     }
 }
 
@@ -404,6 +372,75 @@ macro_rules! switch {
 
 switch!(EnableKey, "EnableKey", KeyState::Enabled);
 switch!(DisableKey, "DisableKey", KeyState::Disabled);
+
+/// `UpdateKeyDescription`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct UpdateKeyDescription {
+    pub key_id: String,
+    pub description: String,
+}
+
+impl Operate for UpdateKeyDescription {
+    type Output = Nothing;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "UpdateKeyDescription";
+    const MUTATES: bool = true;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters<'a> {
+            key_id: &'a str,
+            description: &'a str,
+        }
+        raw(&Parameters { key_id: &self.key_id, description: &self.description })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+        let mut key = changing(call, Operation::UpdateKeyDescription, &self.key_id)?;
+        if key.state == KeyState::PendingDeletion {
+            return Err(Error::PendingDeletion(key.arn().clone())); // [K85]
+        }
+        key.description = self.description;
+        Ok(Outcome::changed(Nothing {}, put(key)))
+    }
+}
+
+/// `GetKeyRotationStatus`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GetKeyRotationStatus {
+    pub key_id: String,
+}
+
+/// The answer to `GetKeyRotationStatus` (K103).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GetKeyRotationStatusOutput {
+    pub key_id: String,
+    pub key_rotation_enabled: bool,
+}
+
+impl Operate for GetKeyRotationStatus {
+    type Output = GetKeyRotationStatusOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GetKeyRotationStatus";
+    const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        raw(&KeyIdParameter { key_id: &self.key_id })
+    }
+
+    /// No operation of this release turns rotation on, so it is off for every key.
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GetKeyRotationStatusOutput>, Error> {
+        let key = changing(call, Operation::GetKeyRotationStatus, &self.key_id)?;
+        Ok(Outcome::unchanged(GetKeyRotationStatusOutput { key_id: key.arn().to_string(), key_rotation_enabled: false }))
+    }
+}
 
 /// `ScheduleKeyDeletion`
 #[derive(Deserialize)]
@@ -503,57 +540,4 @@ pub fn due_deletions(state: &State, now: Timestamp) -> Vec<Change> {
         aliases.chain(grants).chain([EntityKey::Key(arn.clone())]).map(Change::Delete).collect::<Vec<_>>()
     })
     .collect()
-}
-
-/// `CreateAlias`
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct CreateAlias {
-    pub alias_name: String,
-    pub target_key_id: String,
-}
-
-impl Operate for CreateAlias {
-    type Output = Nothing;
-    const SERVICE: &'static str = "kms";
-    const NAME: &'static str = "CreateAlias";
-    const MUTATES: bool = true;
-
-    /// (A405) The permission on the alias, from identity policies, and on the key.
-    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
-        let name = alias_name(&self.alias_name)?;
-        if self.target_key_id.starts_with("alias/") {
-            return Err(Error::Validation("Aliases must refer to keys. Not aliases".to_owned())); // [K50]
-        }
-        let (facts, account) = (call.facts().clone(), call.account()?);
-        let found = resolve(call, Operation::CreateAlias, &self.target_key_id)?;
-        let alias = Alias { account, region: call.region().clone(), name, target: nobody()?, created_at: call.now, updated_at: call.now };
-        let arn = alias.arn();
-        call.authorize(&Target::new(Resource::Alias { arn: &arn, account }), &Request::new(action("CreateAlias")?, &facts))?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::CreateAlias)?, &facts))?;
-        let _ = permit;
-        if call.state.alias(account, call.region(), &alias.name).is_some() {
-            return Err(Error::AliasExists(arn));
-        }
-        if key.state == KeyState::PendingDeletion {
-            return Err(Error::PendingDeletion(key.arn().clone()));
-        }
-        let alias = Alias { target: key.arn().id().clone(), ..alias };
-        Ok(Outcome::changed(Nothing {}, vec![Change::Put(Entity::Alias(Arc::new(alias)))]))
-    }
-}
-
-fn nobody() -> Result<keyward_authz::KeyId, Error> {
-    "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("no id"))
-}
-
-/// (K47) (K48) (K49)
-fn alias_name(text: &str) -> Result<AliasName, Error> {
-    if !text.starts_with("alias/") {
-        let message = "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
-        return Err(Error::Validation(message.to_owned()));
-    }
-    let name: AliasName = text.parse().map_err(|_| Error::Validation(format!("{text} contains invalid characters for an alias")))?;
-    if name.is_reserved() { Err(Error::ReservedAlias) } else { Ok(name) }
 }

@@ -4,11 +4,14 @@
 //! ranges, enumerations; K20) was refused before an input exists; everything that needs the estate is decided here,
 //! in the order of K25: resolve, authorize, state, usage, algorithm, sizes, dry run, do.
 
+mod aliases;
 mod cipher;
 mod grants;
 mod keys;
+mod paging;
 mod policies;
 mod resolve;
+mod tags;
 
 use std::collections::BTreeMap;
 
@@ -16,16 +19,20 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use aliases::{AliasListEntry, CreateAlias, DeleteAlias, ListAliases, ListAliasesOutput, UpdateAlias};
 pub use cipher::{
     Decrypt, DecryptOutput, Encrypt, EncryptOutput, GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyWithoutPlaintext,
-    GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput,
+    GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput, ReEncrypt, ReEncryptOutput,
 };
-pub use grants::{CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, RequestedConstraints, RetireGrant, RevokeGrant};
+pub use grants::{
+    CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant, RevokeGrant,
+};
 pub use keys::{
-    CancelKeyDeletion, CreateAlias, CreateKey, DescribeKey, DisableKey, EnableKey, KeyIdOutput, KeyListEntry, KeyMetadata, KeyMetadataOutput,
-    ListKeys, ListKeysOutput, RequestedTag, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, due_deletions,
+    CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyRotationStatus, GetKeyRotationStatusOutput, KeyIdOutput, KeyListEntry,
+    KeyMetadata, KeyMetadataOutput, ListKeys, ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, due_deletions,
 };
-pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, PutKeyPolicy};
+pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
+pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.
 #[derive(Default)]

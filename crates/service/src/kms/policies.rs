@@ -156,6 +156,43 @@ impl Operate for GetKeyPolicy {
     }
 }
 
+/// `ListKeyPolicies`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListKeyPolicies {
+    pub key_id: String,
+    pub limit: Option<usize>,
+    pub marker: Option<String>,
+}
+
+/// The answer to `ListKeyPolicies`: one name, always (K78) (K220).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListKeyPoliciesOutput {
+    pub policy_names: [&'static str; 1],
+    pub truncated: bool,
+}
+
+impl Operate for ListKeyPolicies {
+    type Output = ListKeyPoliciesOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "ListKeyPolicies";
+    const MUTATES: bool = false;
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeyPoliciesOutput>, Error> {
+        let facts = call.facts().clone();
+        let found = resolve(call, Operation::ListKeyPolicies, &self.key_id)?;
+        let (_, _permit) = found.permit(call, Request::new(permission(Operation::ListKeyPolicies)?, &facts))?;
+        // One page holds them all, so no marker was ever given out.
+        match self.marker {
+            Some(_) => Err(Error::InvalidMarker),
+            None => Ok(Outcome::unchanged(ListKeyPoliciesOutput { policy_names: ["default"], truncated: false })),
+        }
+    }
+}
+
 /// `PutKeyPolicy`
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -57,6 +57,11 @@ impl Found {
         }
     }
 
+    /// The ARN that the request means, whether or not anything is there.
+    pub(crate) fn arn(&self) -> Option<&KeyArn> {
+        self.key.as_ref().map(|key| key.arn()).or(self.facts.as_ref().map(|facts| &facts.arn))
+    }
+
     fn existing(key: Arc<Key>, alias: Option<AliasName>) -> Self {
         Self { key: Some(key), facts: None, alias, from_ciphertext: false }
     }
