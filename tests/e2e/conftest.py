@@ -1,5 +1,6 @@
 """A server of its own for each test, and clients of its accounts."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,10 @@ import subprocess
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 
 ACCOUNTS = ("111122223333", "444455556666")
 
@@ -39,12 +44,29 @@ class Server:
         self.process.send_signal(how)
         return self.process.wait(timeout=20)
 
-    def kms(self, account=ACCOUNTS[0], region="us-east-1", secret=None):
-        key, own = self.credentials[account]
+    def client(self, service, account=ACCOUNTS[0], region="us-east-1", credentials=None):
+        """A client of the account's root user, or of whoever has `credentials` as STS and IAM answer them."""
+        names = {}
+        if credentials is None:
+            names["aws_access_key_id"], names["aws_secret_access_key"] = self.credentials[account]
+        else:
+            names["aws_access_key_id"], names["aws_secret_access_key"] = credentials["AccessKeyId"], credentials["SecretAccessKey"]
+            names["aws_session_token"] = credentials.get("SessionToken")
         config = boto3.session.Config(retries={"max_attempts": 0})
-        return boto3.client(
-            "kms", endpoint_url=self.endpoint, region_name=region, aws_access_key_id=key, aws_secret_access_key=secret or own, config=config
-        )
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, config=config, **names)
+
+    def kms(self, account=ACCOUNTS[0], region="us-east-1", credentials=None):
+        return self.client("kms", account, region, credentials)
+
+
+def signed_json(server, credentials, service, target, body=None, region="us-east-1"):
+    """Status and answer of a JSON call for which no client of AWS exists."""
+    data = json.dumps(body or {}).encode()
+    headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+    request = AWSRequest("POST", server.endpoint + "/", headers=headers, data=data)
+    SigV4Auth(Credentials(*credentials), service, region).add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    return answer.status_code, json.loads(answer.content or b"{}")
 
 
 @pytest.fixture

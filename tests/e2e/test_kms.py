@@ -91,7 +91,7 @@ def test_identifiers_are_told_apart(server):
 
 
 def test_a_wrong_secret_and_nobody_are_refused(server):
-    refused("InvalidSignatureException", server.kms(secret="wrong").list_keys)  # K28
+    refused("InvalidSignatureException", server.kms(credentials={"AccessKeyId": server.credentials[OWNER][0], "SecretAccessKey": "wrong"}).list_keys)  # K28
     server.credentials[OTHER] = ("AKIANOBODYNOBODYNOBO", "x")
     refused("UnrecognizedClientException", server.kms(OTHER).list_keys)  # K29
 

@@ -27,10 +27,21 @@ impl AwsManagedPolicy {
         format!("arn:aws:iam::aws:policy{}{}", self.path, self.name)
     }
 
+    /// `ANPA…`: made of the name, so that it is the same everywhere. AWS's own differ.
+    pub fn id(&self) -> String {
+        let letters = self.name.bytes().map(|byte| char::from(byte.to_ascii_uppercase()));
+        "ANPA".chars().chain(letters.chain(std::iter::repeat('A')).take(17)).collect()
+    }
+
     /// What it says.
     pub fn document(&self) -> &Policy {
         &self.document
     }
+}
+
+/// All of them.
+pub(crate) fn policies() -> &'static [AwsManagedPolicy] {
+    &POLICIES
 }
 
 /// Looks one up by ARN.

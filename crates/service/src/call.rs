@@ -76,9 +76,24 @@ pub trait Operate: Send + 'static {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Self::Output>, Error>;
 }
 
+/// The output of operations that have none (K10).
+#[derive(serde::Serialize)]
+pub struct Nothing {}
+
 /// JSON for a record, of anything that serializes.
 pub(crate) fn raw(value: &impl serde::Serialize) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(value).ok()
+}
+
+/// The input of an operation of IAM or STS as its record's `requestParameters`: without what was not sent.
+pub(crate) fn raw_parameters(input: &impl serde::Serialize) -> Option<Box<RawValue>> {
+    match serde_json::to_value(input).ok()? {
+        serde_json::Value::Object(mut members) => {
+            members.retain(|_, value| !value.is_null());
+            if members.is_empty() { None } else { raw(&members) }
+        }
+        _ => None,
+    }
 }
 
 /// A call in progress: one revision of the estate, one caller, one moment.
@@ -140,13 +155,21 @@ impl Call<'_> {
     /// # Errors
     /// [`Error::AccessDenied`] unless allowed.
     pub fn authorize(&mut self, target: &Target<'_>, request: &Request<'_>) -> Result<Decision, Error> {
-        let decision = authorize(self.subject, target, request);
+        self.authorize_as(self.subject, target, request)
+    }
+
+    /// Asks for one permission for the caller with facts that only this call adds, such as MFA.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`] unless allowed.
+    pub(crate) fn authorize_as(&mut self, subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Result<Decision, Error> {
+        let decision = authorize(subject, target, request);
         if decision.is_allowed() {
             return Ok(decision);
         }
-        let explanation = keyward_authz::explain(self.subject, target, request);
+        let explanation = keyward_authz::explain(subject, target, request);
         self.explanation = serde_json::to_string(&explanation).ok();
-        Err(Error::AccessDenied { sentence: sentence(self.subject, target, request, &decision) })
+        Err(Error::AccessDenied { sentence: sentence(subject, target, request, &decision) })
     }
 
     /// Asks for one permission on a key, and returns the permit for it.

@@ -1,5 +1,6 @@
 //! Who calls, as authentication found it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -97,12 +98,35 @@ pub struct Session {
     /// Set on a forward access session (A514).
     #[serde(default)]
     pub via: Option<Via>,
+    /// Where the caller of a forward access session called from, as the service saw it (A514).
+    #[serde(default)]
+    pub source_ip: Option<IpAddr>,
     /// What a service principal calls on behalf of (A530).
     #[serde(default)]
     pub source_arn: Option<String>,
     /// Likewise.
     #[serde(default)]
     pub source_account: Option<AccountId>,
+}
+
+impl Session {
+    /// A session without anything but its principal.
+    pub(crate) fn new(access_key_id: String, identity: Identity, kind: SessionKind, issued_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            access_key_id,
+            identity,
+            policies: None,
+            tags: Vec::new(),
+            transitive_tags: Vec::new(),
+            facts: SessionFacts { issued_at: Some(issued_at), ..SessionFacts::default() },
+            kind,
+            expires_at,
+            via: None,
+            source_ip: None,
+            source_arn: None,
+            source_account: None,
+        }
+    }
 }
 
 /// The call that made a session.
@@ -150,5 +174,25 @@ impl Caller {
     /// The caller's account; a service calls under none.
     pub fn account(&self) -> Option<AccountId> {
         self.identity.account()
+    }
+
+    /// Whether credentials of this kind may be used for the operation at all, whatever policies say (K277) (A514).
+    pub(crate) fn may_use(&self, service: &str, operation: &str) -> bool {
+        let identity_question = (service, operation) == ("sts", "GetCallerIdentity");
+        match (&self.session, &self.identity) {
+            // A door's long-term key exchanges sessions and does nothing else.
+            (None, Identity::Service { .. }) => service == "keyward",
+            (None, _) => service != "keyward",
+            (Some(session), _) => match session.kind {
+                SessionKind::AssumeRole => !matches!((service, operation), ("keyward", _) | ("sts", "GetSessionToken" | "GetFederationToken")),
+                SessionKind::GetSessionToken => match service {
+                    "iam" => session.facts.mfa_present == Some(true),
+                    "sts" => identity_question || operation == "AssumeRole",
+                    service => service != "keyward",
+                },
+                SessionKind::GetFederationToken => service == "kms" || identity_question,
+                SessionKind::ServiceDoor => service == "kms",
+            },
+        }
     }
 }

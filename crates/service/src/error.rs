@@ -160,6 +160,7 @@ pub enum IamCode {
     LimitExceeded,
     MalformedPolicyDocument,
     InvalidInput,
+    InvalidParameterValue,
     PolicyNotAttachable,
     UnmodifiableEntity,
     ValidationError,

@@ -289,6 +289,11 @@ impl Host {
     ) -> Result<crate::call::Outcome<I::Output>, Error> {
         let caller = origin.caller.as_ref().ok_or(Error::Internal("a call without caller"))?;
         let subject = state.subject(caller).ok_or(Error::PrincipalGone)?;
+        if !caller.may_use(I::SERVICE, I::NAME) {
+            let (caller, service, name) = (subject.principal.caller_arn(), I::SERVICE, I::NAME);
+            let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} with credentials of this kind");
+            return Err(Error::AccessDenied { sentence });
+        }
         let mut origin_now = origin.clone();
         origin_now.facts.time = Some(now);
         let mut call = Call {

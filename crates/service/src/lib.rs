@@ -4,23 +4,31 @@
 //! moment, and they return an [`Outcome`]. The [`Host`] runs them, commits what changes together with the call's trail
 //! record, and answers after both are durable. This crate refuses to know HTTP, SQL, wire formats and async.
 
+#[macro_use]
+mod operation;
+
 pub mod admin;
 mod aws_managed;
 mod call;
 mod caller;
+pub mod doors;
 mod entities;
 mod env;
 mod error;
 mod host;
+pub mod iam;
 pub mod kms;
+mod paging;
+mod principals;
 mod state;
 mod store;
+pub mod sts;
 mod tokens;
 mod trail;
 mod vault;
 
 pub use aws_managed::AwsManagedPolicy;
-pub use call::{Call, Operate, Origin, Outcome};
+pub use call::{Call, Nothing, Operate, Origin, Outcome};
 pub use caller::{Caller, Identity, Session, SessionKind, SessionPolicy};
 pub use entities::{
     AccessKey, AccessKeyOwner, Account, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, InlinePolicies, Key,

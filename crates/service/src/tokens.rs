@@ -31,7 +31,6 @@ struct TokenBody {
 ///
 /// # Errors
 /// [`Error::Internal`] when randomness fails.
-#[expect(dead_code, reason = "sessions are made by STS, which is not served yet")]
 pub(crate) fn issue(root: &RootKey, env: &Env, session: Session) -> Result<IssuedCredentials, Error> {
     let secret = new_secret(env)?;
     let (access_key_id, expires_at) = (session.access_key_id.clone(), session.expires_at);

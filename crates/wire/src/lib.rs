@@ -1,7 +1,11 @@
-//! SigV4, AWS JSON 1.1, and the listener on top.
+//! SigV4, AWS JSON 1.1, query and XML, the listener on top, and a client that signs.
 //!
 //! This crate knows bytes, headers and signatures. It refuses to know policies, SQL and where anything is kept.
 
+mod dispatch;
+mod query;
 pub mod server;
+mod signing_keys;
 pub mod sigv4;
 mod validation;
+mod xml;

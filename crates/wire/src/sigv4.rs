@@ -38,8 +38,27 @@ pub struct SignedParts<'r> {
     pub query: &'r str,
     /// All headers.
     pub headers: &'r HeaderMap,
-    /// The body.
-    pub body: &'r [u8],
+    /// What is signed of the body.
+    pub payload: Payload<'r>,
+}
+
+/// The body of a signed request.
+#[derive(Clone, Copy)]
+pub enum Payload<'r> {
+    /// The bytes.
+    Body(&'r [u8]),
+    /// What `x-amz-content-sha256` says of a body that is elsewhere: its hash in hex, or `UNSIGNED-PAYLOAD`. Only for
+    /// requests to other services, whose signature proves who made them and nothing about their content.
+    Declared(&'r str),
+}
+
+impl Payload<'_> {
+    fn hash(&self) -> String {
+        match self {
+            Self::Body(bytes) => hex_sha256(bytes),
+            Self::Declared(hash) => (*hash).to_owned(),
+        }
+    }
 }
 
 /// Why a request is not authenticated, as AWS tells it (K26–K32).
@@ -284,7 +303,7 @@ fn covers_what_counts(parts: &SignedParts<'_>, presented: &Presented) -> Result<
 fn body_is_signed(parts: &SignedParts<'_>) -> Result<(), AuthError> {
     match single(parts.headers, "x-amz-content-sha256")? {
         None => Ok(()),
-        Some(declared) if declared == hex_sha256(parts.body) => Ok(()),
+        Some(declared) if declared == parts.payload.hash() => Ok(()),
         Some(_) => Err(AuthError::Invalid("The provided 'x-amz-content-sha256' header does not match what was computed.".into())),
     }
 }
@@ -351,18 +370,22 @@ fn in_time(presented: &Presented, now: Timestamp) -> Result<(), AuthError> {
 }
 
 fn string_to_sign(presented: &Presented, parts: &SignedParts<'_>) -> String {
-    let canonical = canonical_request(parts, &presented.signed_headers, presented.presigned_for_s.is_some());
+    let canonical = canonical_request(presented, parts);
     format!("{ALGORITHM}\n{}\n{}\n{}", presented.time_text, presented.scope.text(), hex_sha256(canonical.as_bytes()))
 }
 
-fn canonical_request(parts: &SignedParts<'_>, signed_headers: &[String], presigned: bool) -> String {
+fn canonical_request(presented: &Presented, parts: &SignedParts<'_>) -> String {
+    let signed_headers = &presented.signed_headers;
     let path = if parts.path.is_empty() { "/" } else { parts.path };
-    let mut canonical = format!("{}\n{}\n{}\n", parts.method, canonical_path(path), canonical_query(parts.query, presigned));
+    // S3 alone signs the path as it is sent.
+    let path = if presented.scope.service == "s3" { path.to_owned() } else { canonical_path(path) };
+    let query = canonical_query(parts.query, presented.presigned_for_s.is_some());
+    let mut canonical = format!("{}\n{path}\n{query}\n", parts.method);
     for name in signed_headers {
         let values = parts.headers.get_all(name).iter().map(|value| one_line(value.as_bytes()));
         let _ = writeln!(canonical, "{name}:{}", values.collect::<Vec<_>>().join(","));
     }
-    let _ = write!(canonical, "\n{}\n{}", signed_headers.join(";"), hex_sha256(parts.body));
+    let _ = write!(canonical, "\n{}\n{}", signed_headers.join(";"), parts.payload.hash());
     canonical
 }
 
@@ -504,7 +527,7 @@ mod tests {
     }
 
     fn check(path: &str, query: &str, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), AuthError> {
-        let parts = SignedParts { method: "POST", path, query, headers, body };
+        let parts = SignedParts { method: "POST", path, query, headers, payload: Payload::Body(body) };
         let presented = presented(&parts)?;
         verify(&presented, &parts, &SigningKey::derive(SECRET, &presented.scope), now)
     }
@@ -555,7 +578,7 @@ mod tests {
             headers.insert("host", HeaderValue::from_static("h"));
             headers.insert("x-amz-date", HeaderValue::from_static("20251123T190000Z"));
             headers.insert("authorization", HeaderValue::from_str(authorization).unwrap());
-            let parts = SignedParts { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
+            let parts = SignedParts { method: "POST", path: "/", query: "", headers: &headers, payload: Payload::Body(b"") };
             let message = presented(&parts).map(|_| ()).unwrap_err().to_string();
             assert!(message.starts_with(start), "{authorization}: {message}");
         };
@@ -581,7 +604,8 @@ mod tests {
         );
         check(&format!("AWS4-HMAC-SHA256 Credential=a/{scope}, SignedHeaders=host, Signature=x"), "'x-amz-date' must be a 'SignedHeader'");
         assert_eq!(
-            super::presented(&SignedParts { method: "POST", path: "/", query: "", headers: &HeaderMap::new(), body: b"" }).unwrap_err(),
+            super::presented(&SignedParts { method: "POST", path: "/", query: "", headers: &HeaderMap::new(), payload: Payload::Body(b"") })
+                .unwrap_err(),
             AuthError::Missing
         ); // [K30]
     }
@@ -601,7 +625,7 @@ mod tests {
             own.insert("host", HeaderValue::from_static("127.0.0.1:4599"));
             own.insert("x-amz-target", HeaderValue::from_static(TARGET.1));
             let credentials = Credentials { access_key_id: "AKIAEXAMPLE".into(), secret_access_key: Zeroizing::new(SECRET.into()), session_token: None };
-            let parts = SignedParts { method: "POST", path: "/", query: &query, headers: &own, body: &body };
+            let parts = SignedParts { method: "POST", path: "/", query: &query, headers: &own, payload: Payload::Body(&body) };
             for (name, value) in sign(&parts, &credentials, "us-east-1", "kms", now()) {
                 own.insert(name, HeaderValue::from_str(&value).unwrap());
             }

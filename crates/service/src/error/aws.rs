@@ -97,6 +97,7 @@ impl Error {
             Self::Validation(message) => AwsError::new("ValidationError", message),
             Self::MalformedPolicy(message) => AwsError::new("MalformedPolicyDocument", message),
             Self::Internal(_) | Self::Unrecorded => AwsError::new("ServiceFailure", "An internal failure").with_status(500),
+            Self::InvalidMarker => AwsError::new("ValidationError", "Invalid Marker."),
             other => AwsError::from(other),
         }
     }
@@ -112,6 +113,7 @@ impl IamCode {
             Self::LimitExceeded => "LimitExceeded",
             Self::MalformedPolicyDocument => "MalformedPolicyDocument",
             Self::InvalidInput => "InvalidInput",
+            Self::InvalidParameterValue => "InvalidParameterValue",
             Self::PolicyNotAttachable => "PolicyNotAttachable",
             Self::UnmodifiableEntity => "UnmodifiableEntity",
             Self::ValidationError => "ValidationError",
@@ -129,6 +131,7 @@ impl IamCode {
             Self::EntityAlreadyExists | Self::DeleteConflict | Self::LimitExceeded => 409,
             Self::MalformedPolicyDocument
             | Self::InvalidInput
+            | Self::InvalidParameterValue
             | Self::PolicyNotAttachable
             | Self::UnmodifiableEntity
             | Self::ValidationError

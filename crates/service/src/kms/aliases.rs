@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
-use super::paging::{PageSize, page};
 use super::resolve::{Found, permission, resolve};
 use super::{EpochSeconds, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Alias, Change, Entity, EntityKey, Key, KeyState, alias_arn};
 use crate::error::Error;
+use crate::paging::{PageSize, page};
 
 /// Most aliases of a key (K54) (K230).
 const ALIASES_PER_KEY_MAX: usize = keyward_authz::ALIASES_PER_KEY_MAX;

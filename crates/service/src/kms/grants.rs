@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
-use super::paging::{Page, PageSize, page};
-use super::policies::living;
 use super::resolve::{permission, resolve};
 use super::{EpochSeconds, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, EntityKey};
 use crate::error::Error;
+use crate::paging::{Page, PageSize, page};
+use crate::principals::living;
 use crate::state::State;
 use crate::tokens::{open_from_client, seal_for_client};
 use crate::vault::ready;

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
-use super::paging::{PageSize, page};
 use super::policies::{checked, default_policy, lockout_check};
 use super::resolve::{permission, resolve};
 use super::tags::{RequestedTag, tags_of};
@@ -20,6 +19,7 @@ use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, EntityKey, Key, KeyState};
 use crate::error::Error;
 use crate::host::new_uuid;
+use crate::paging::{PageSize, page};
 use crate::state::State;
 
 /// (K220)

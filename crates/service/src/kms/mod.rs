@@ -8,7 +8,6 @@ mod aliases;
 mod cipher;
 mod grants;
 mod keys;
-mod paging;
 mod policies;
 mod resolve;
 mod tags;
@@ -19,6 +18,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use crate::call::Nothing;
 pub use aliases::{AliasListEntry, CreateAlias, DeleteAlias, ListAliases, ListAliasesOutput, UpdateAlias};
 pub use cipher::{
     Decrypt, DecryptOutput, Encrypt, EncryptOutput, GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyWithoutPlaintext,
@@ -59,10 +59,6 @@ impl Serialize for Answer {
         serializer.serialize_str(&self.0)
     }
 }
-
-/// Nothing: operations without output (K10).
-#[derive(Serialize)]
-pub struct Nothing {}
 
 /// Pairs of an encryption context or of tags.
 pub type Pairs = BTreeMap<String, String>;

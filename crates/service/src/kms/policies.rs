@@ -1,10 +1,9 @@
 //! Key policies: saving them safely, showing them truthfully (§7, K77, K78).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use keyward_authz::{KeyArn, KeyFacts, Operation, Request, Resource, ResourcePolicy, Target, UniqueId, authorize};
-use keyward_policy::{AccountId, Arn, KeyName, Policy, PolicyKind, PrincipalKind, Values};
+use keyward_authz::{KeyArn, KeyFacts, Operation, Request, Resource, ResourcePolicy, Target, authorize};
+use keyward_policy::{KeyName, Policy, PolicyKind, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use super::resolve::{permission, resolve};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, Key};
 use crate::error::Error;
+use crate::principals::bind;
 use crate::state::State;
 
 /// Largest key policy, in bytes; not adjustable (A107).
@@ -37,46 +37,8 @@ pub(crate) fn checked(state: &State, text: &str) -> Result<ResourcePolicy, Error
         return Err(Error::LimitExceeded(None));
     }
     let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;
-    let mut bound = BTreeMap::new();
-    let entries = policy.statements().iter().filter_map(|statement| statement.principal()).flat_map(|principal| &principal.entries);
-    for entry in entries {
-        match &entry.kind {
-            PrincipalKind::User(arn) | PrincipalKind::Role(arn) => {
-                let id = living(state, arn).ok_or_else(|| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
-                bound.insert(entry.text.to_string(), id);
-            }
-            PrincipalKind::RoleSession(arn) => {
-                let role = arn.resource_after("assumed-role").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-                if arn.account().and_then(|account| state.role(account, role)).is_none() {
-                    return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
-                }
-            }
-            PrincipalKind::UniqueId if state.arn_of(&UniqueId((&*entry.text).into())).is_none() => {
-                return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned())); // a stale id [A130]
-            }
-            PrincipalKind::Account(account) if !account_exists(state, *account) => {
-                return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
-            }
-            _ => {}
-        }
-    }
+    let bound = bind(state, &policy).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
     Ok(ResourcePolicy { policy, bound })
-}
-
-/// Accounts beyond this server exist too: a key may be shared with whoever lives elsewhere.
-fn account_exists(_state: &State, _account: AccountId) -> bool {
-    true
-}
-
-/// The unique id of the living user or role with this ARN, path and all (A124).
-pub(crate) fn living(state: &State, arn: &Arn) -> Option<UniqueId> {
-    let account = arn.account()?;
-    let name = arn.resource().rsplit('/').next()?;
-    if arn.resource_after("role").is_some() {
-        state.role(account, name).filter(|role| role.arn == *arn).map(|role| role.id.clone())
-    } else {
-        state.user(account, name).filter(|user| user.arn == *arn).map(|user| user.id.clone())
-    }
 }
 
 /// (A701) (A702) (A703) Whether this caller could put the policy again: decided in full, under the new policy.

@@ -8,12 +8,12 @@ use keyward_policy::{KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::paging::{PageSize, page};
 use super::resolve::{permission, resolve};
 use super::{Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, Key, KeyState, Tags};
 use crate::error::Error;
+use crate::paging::{PageSize, page};
 
 /// Most tags on a key (K130).
 const TAGS_PER_KEY_MAX: usize = 50;

@@ -1,0 +1,468 @@
+//! Managed policies: the customer's, with versions, and AWS's own to read.
+
+use std::sync::Arc;
+
+use keyward_authz::UniqueId;
+use keyward_policy::{Policy, Values};
+use serde::Serialize;
+
+use super::names::{GROUP_NAME_CHARS_MAX, name, path, violation};
+use super::{
+    About, EncodedDocument, ITEMS_PER_PAGE, IsoSeconds, SERVICE, Tag, arn, counted, identity_policy, may, pairs, refused, requested_tags, shown_tags,
+    with_tags, without_tags,
+};
+use crate::aws_managed::{self, AwsManagedPolicy};
+use crate::call::{Call, Nothing, Outcome};
+use crate::entities::{Change, Entity, EntityKey, ManagedPolicy, PolicyVersion};
+use crate::error::{Error, IamCode};
+use crate::paging::page;
+use crate::state::State;
+use crate::tokens::new_id;
+
+/// Largest managed policy, white space not counted, and most versions of one (K271).
+const MANAGED_POLICY_CHARS_MAX: usize = 6144;
+const VERSIONS_MAX: usize = 5;
+
+/// A managed policy, whoever made it.
+pub(super) enum Managed<'s> {
+    Customer(&'s Arc<ManagedPolicy>),
+    Aws(&'static AwsManagedPolicy),
+}
+
+/// The managed policy of this ARN.
+pub(super) fn managed<'s>(state: &'s State, arn: &str) -> Option<Managed<'s>> {
+    state.managed_policy(arn).map(Managed::Customer).or_else(|| aws_managed::policy(arn).map(Managed::Aws))
+}
+
+impl Managed<'_> {
+    fn arn(&self) -> String {
+        match self {
+            Self::Customer(policy) => policy.arn.to_string(),
+            Self::Aws(policy) => policy.arn(),
+        }
+    }
+
+    /// The document of a version; AWS's own are at `v1` here.
+    fn version(&self, id: &str) -> Option<(&Policy, IsoSeconds, bool)> {
+        match self {
+            Self::Customer(policy) => {
+                let found = policy.versions.iter().find(|version| version_id(version.number) == id)?;
+                Some((&found.policy, IsoSeconds(found.created_at), found.number == policy.default_version))
+            }
+            Self::Aws(policy) => (id == "v1").then(|| (policy.document(), IsoSeconds(jiff::Timestamp::UNIX_EPOCH), true)),
+        }
+    }
+}
+
+fn version_id(number: u32) -> String {
+    format!("v{number}")
+}
+
+/// A boundary or an attachment must name a policy that this account can use.
+pub(super) fn must_exist(call: &Call<'_>, arn: Option<&str>) -> Result<(), Error> {
+    let Some(arn) = arn else { return Ok(()) };
+    let usable = match managed(call.state, arn) {
+        Some(Managed::Customer(policy)) => Some(policy.account) == call.caller.account(),
+        Some(Managed::Aws(_)) => true,
+        None => false,
+    };
+    if usable { Ok(()) } else { Err(no_such_policy(arn)) }
+}
+
+fn no_such_policy(arn: &str) -> Error {
+    refused(IamCode::NoSuchEntity, &format!("Policy {arn} does not exist or is not attachable.")) // [K267]
+}
+
+/// Who uses a policy, and as what.
+struct Uses {
+    attachments: usize,
+    boundaries: usize,
+}
+
+fn uses(state: &State, account: keyward_policy::AccountId, arn: &str) -> Uses {
+    let attached = |list: &Vec<String>| usize::from(list.iter().any(|attached| attached == arn));
+    let bounds = |boundary: &Option<String>| usize::from(boundary.as_deref() == Some(arn));
+    let mut uses = Uses { attachments: 0, boundaries: 0 };
+    for user in state.users(account) {
+        uses.attachments += attached(&user.attached);
+        uses.boundaries += bounds(&user.boundary);
+    }
+    for role in state.roles(account) {
+        uses.attachments += attached(&role.attached);
+        uses.boundaries += bounds(&role.boundary);
+    }
+    uses.attachments += state.groups(account).map(|group| attached(&group.attached)).sum::<usize>();
+    uses
+}
+
+/// A managed policy in an answer (K272).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct PolicyShape {
+    pub policy_name: String,
+    pub policy_id: String,
+    pub arn: String,
+    pub path: String,
+    pub default_version_id: String,
+    pub attachment_count: usize,
+    pub permissions_boundary_usage_count: usize,
+    pub is_attachable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub create_date: IsoSeconds,
+    pub update_date: IsoSeconds,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+}
+
+impl PolicyShape {
+    pub(super) fn of(state: &State, account: keyward_policy::AccountId, policy: &Managed<'_>) -> Self {
+        let arn = policy.arn();
+        let uses = uses(state, account, &arn);
+        match policy {
+            Managed::Customer(policy) => Self {
+                policy_name: policy.name.clone(),
+                policy_id: policy.id.to_string(),
+                arn,
+                path: policy.path.clone(),
+                default_version_id: version_id(policy.default_version),
+                attachment_count: uses.attachments,
+                permissions_boundary_usage_count: uses.boundaries,
+                is_attachable: true,
+                description: policy.description.clone(),
+                create_date: IsoSeconds(policy.created_at),
+                update_date: IsoSeconds(policy.updated_at),
+                tags: shown_tags(&policy.tags),
+            },
+            Managed::Aws(policy) => Self {
+                policy_name: policy.name().to_owned(),
+                policy_id: policy.id(),
+                arn,
+                path: policy.path().to_owned(),
+                default_version_id: version_id(1),
+                attachment_count: uses.attachments,
+                permissions_boundary_usage_count: uses.boundaries,
+                is_attachable: true,
+                description: None,
+                create_date: IsoSeconds(jiff::Timestamp::UNIX_EPOCH),
+                update_date: IsoSeconds(jiff::Timestamp::UNIX_EPOCH),
+                tags: Vec::new(),
+            },
+        }
+    }
+}
+
+/// An answer with a policy in it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct PolicyOutput {
+    pub policy: PolicyShape,
+}
+
+/// A managed policy, for a caller with the permission. Policies of other accounts are nobody's business.
+fn permitted<'h>(call: &mut Call<'h>, action: &str, arn: &str, about: About<'_>) -> Result<Managed<'h>, Error> {
+    let state: &'h State = call.state;
+    let own = call.account()?;
+    may(call, action, arn, about)?;
+    let found = managed(state, arn).filter(|policy| match policy {
+        Managed::Customer(policy) => policy.account == own,
+        Managed::Aws(_) => true,
+    });
+    found.ok_or_else(|| refused(IamCode::NoSuchEntity, &format!("Policy {arn} was not found.")))
+}
+
+/// A policy of the caller's own account, to change.
+fn changeable(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<ManagedPolicy, Error> {
+    match permitted(call, action, arn, about)? {
+        Managed::Customer(policy) => Ok(ManagedPolicy::clone(policy)),
+        Managed::Aws(_) => Err(refused(IamCode::AccessDenied, &format!("Cannot change the AWS managed policy {arn}."))),
+    }
+}
+
+fn put(policy: ManagedPolicy) -> Vec<Change> {
+    vec![Change::Put(Entity::ManagedPolicy(Arc::new(policy)))]
+}
+
+fn document(text: &str) -> Result<Policy, Error> {
+    if counted(text) > MANAGED_POLICY_CHARS_MAX {
+        return Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for PolicySize: {MANAGED_POLICY_CHARS_MAX}")));
+    }
+    identity_policy(text)
+}
+
+operation! {
+    CreatePolicy { policy_name: String, path: Option<String>, policy_document: String, description: Option<String>, tags: Option<Vec<Tag>> }
+    changes -> PolicyOutput,
+    |input, call| {
+        name(&input.policy_name, "policyName", GROUP_NAME_CHARS_MAX)?;
+        let (account, path) = (call.account()?, path(input.path)?);
+        let arn = arn(call, "policy", &path, &input.policy_name)?;
+        let tags = requested_tags(input.tags)?;
+        let request_tags = pairs(&tags);
+        may(call, "CreatePolicy", &arn, About { request_tags: (!tags.is_empty()).then_some(&request_tags), ..About::default() })?;
+        let policy = document(&input.policy_document)?;
+        if call.state.managed_policies(account).any(|existing| existing.name.eq_ignore_ascii_case(&input.policy_name)) {
+            let message = format!("A policy called {} already exists. Duplicate names are not allowed.", input.policy_name);
+            return Err(refused(IamCode::EntityAlreadyExists, &message));
+        }
+        let policy = Arc::new(ManagedPolicy {
+            arn: arn.parse().map_err(|_| Error::Internal("a policy ARN that is none"))?,
+            account,
+            name: input.policy_name,
+            path,
+            id: UniqueId(new_id(call.env, "ANPA", 21)?.into()),
+            description: input.description,
+            versions: vec![PolicyVersion { number: 1, policy, created_at: call.now }],
+            default_version: 1,
+            last_version: 1,
+            created_at: call.now,
+            updated_at: call.now,
+            tags,
+        });
+        let output = PolicyOutput { policy: PolicyShape::of(call.state, account, &Managed::Customer(&policy)) };
+        Ok(Outcome::changed(output, vec![Change::Put(Entity::ManagedPolicy(policy))]))
+    }
+}
+
+operation! {
+    GetPolicy { policy_arn: String } reads -> PolicyOutput,
+    |input, call| {
+        let policy = permitted(call, "GetPolicy", &input.policy_arn, About::default())?;
+        Ok(Outcome::unchanged(PolicyOutput { policy: PolicyShape::of(call.state, call.account()?, &policy) }))
+    }
+}
+
+operation! {
+    DeletePolicy { policy_arn: String } changes -> Nothing,
+    |input, call| {
+        let policy = changeable(call, "DeletePolicy", &input.policy_arn, About::default())?;
+        let uses = uses(call.state, policy.account, &input.policy_arn);
+        if uses.attachments + uses.boundaries > 0 {
+            return Err(refused(IamCode::DeleteConflict, "Cannot delete a policy attached to entities.")); // [K273]
+        }
+        if policy.versions.len() > 1 {
+            return Err(refused(IamCode::DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy."));
+        }
+        Ok(Outcome::changed(Nothing {}, vec![Change::Delete(EntityKey::ManagedPolicy(input.policy_arn))]))
+    }
+}
+
+/// The answer to `ListPolicies`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListPoliciesOutput {
+    pub policies: Vec<PolicyShape>,
+    pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+operation! {
+    ListPolicies { scope: Option<String>, only_attached: Option<bool>, path_prefix: Option<String>, marker: Option<String>, max_items: Option<usize> }
+    reads -> ListPoliciesOutput,
+    |input, call| {
+        may(call, "ListPolicies", &arn(call, "policy", "/", "*")?, About::default())?;
+        let (aws, local) = match input.scope.as_deref() {
+            None | Some("All") => (true, true),
+            Some("AWS") => (true, false),
+            Some("Local") => (false, true),
+            Some(other) => return Err(violation(other, "scope", "satisfy enum value set: [All, AWS, Local]")),
+        };
+        let (state, account) = (call.state, call.account()?);
+        let prefix = input.path_prefix.unwrap_or_else(|| "/".to_owned());
+        let customers = state.managed_policies(account).filter(|_| local).map(Managed::Customer);
+        let policies = customers.chain(aws_managed::policies().iter().filter(|_| aws).map(Managed::Aws));
+        let shapes = policies.map(|policy| PolicyShape::of(state, account, &policy)).filter(|shape| shape.path.starts_with(&prefix));
+        let shapes = shapes.filter(|shape| input.only_attached != Some(true) || shape.attachment_count > 0);
+        let list = format!("ListPolicies\n{:?}\n{:?}\n{prefix}", input.scope, input.only_attached);
+        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), shapes, |shape| shape.arn.clone())?;
+        // Lists leave tags out.
+        let policies = page.items.into_iter().map(|shape| PolicyShape { tags: Vec::new(), description: None, ..shape }).collect();
+        Ok(Outcome::unchanged(ListPoliciesOutput { policies, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
+    }
+}
+
+/// A version in an answer (K272).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct PolicyVersionShape {
+    pub version_id: String,
+    pub is_default_version: bool,
+    pub create_date: IsoSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<EncodedDocument>,
+}
+
+impl PolicyVersionShape {
+    pub(super) fn of(policy: &Managed<'_>, id: &str) -> Option<Self> {
+        let (document, create_date, is_default_version) = policy.version(id)?;
+        Some(Self { version_id: id.to_owned(), is_default_version, create_date, document: Some(EncodedDocument::of(document.text())) })
+    }
+
+    pub(super) fn all(policy: &Managed<'_>) -> Vec<Self> {
+        let numbers: Vec<u32> = match policy {
+            Managed::Customer(policy) => policy.versions.iter().rev().map(|version| version.number).collect(),
+            Managed::Aws(_) => vec![1],
+        };
+        numbers.into_iter().filter_map(|number| Self::of(policy, &version_id(number))).collect()
+    }
+}
+
+/// An answer with a version in it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct PolicyVersionOutput {
+    pub policy_version: PolicyVersionShape,
+}
+
+fn no_such_version(arn: &str, id: &str) -> Error {
+    refused(IamCode::NoSuchEntity, &format!("Policy {arn} version {id} does not exist or is not attachable."))
+}
+
+operation! {
+    GetPolicyVersion { policy_arn: String, version_id: String } reads -> PolicyVersionOutput,
+    |input, call| {
+        let policy = permitted(call, "GetPolicyVersion", &input.policy_arn, About::default())?;
+        let missing = || no_such_version(&input.policy_arn, &input.version_id);
+        let policy_version = PolicyVersionShape::of(&policy, &input.version_id).ok_or_else(missing)?;
+        Ok(Outcome::unchanged(PolicyVersionOutput { policy_version }))
+    }
+}
+
+operation! {
+    CreatePolicyVersion { policy_arn: String, policy_document: String, set_as_default: Option<bool> } changes -> PolicyVersionOutput,
+    |input, call| {
+        let mut policy = changeable(call, "CreatePolicyVersion", &input.policy_arn, About::default())?;
+        let document = document(&input.policy_document)?;
+        if policy.versions.len() >= VERSIONS_MAX {
+            let message = format!("A managed policy can have up to {VERSIONS_MAX} versions. Before you create a new version, you must delete an existing version.");
+            return Err(refused(IamCode::LimitExceeded, &message));
+        }
+        let number = policy.last_version + 1;
+        policy.versions.push(PolicyVersion { number, policy: document, created_at: call.now });
+        policy.last_version = number;
+        policy.updated_at = call.now;
+        let is_default_version = input.set_as_default == Some(true);
+        if is_default_version {
+            policy.default_version = number;
+        }
+        let policy_version = PolicyVersionShape { version_id: version_id(number), is_default_version, create_date: IsoSeconds(call.now), document: None };
+        Ok(Outcome::changed(PolicyVersionOutput { policy_version }, put(policy)))
+    }
+}
+
+/// The answer to `ListPolicyVersions`: at most five, so never cut.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListPolicyVersionsOutput {
+    pub versions: Vec<PolicyVersionShape>,
+    pub is_truncated: bool,
+}
+
+operation! {
+    ListPolicyVersions { policy_arn: String } reads -> ListPolicyVersionsOutput,
+    |input, call| {
+        let policy = permitted(call, "ListPolicyVersions", &input.policy_arn, About::default())?;
+        let versions = PolicyVersionShape::all(&policy).into_iter().map(|version| PolicyVersionShape { document: None, ..version }).collect();
+        Ok(Outcome::unchanged(ListPolicyVersionsOutput { versions, is_truncated: false }))
+    }
+}
+
+operation! {
+    DeletePolicyVersion { policy_arn: String, version_id: String } changes -> Nothing,
+    |input, call| {
+        let mut policy = changeable(call, "DeletePolicyVersion", &input.policy_arn, About::default())?;
+        if version_id(policy.default_version) == input.version_id {
+            return Err(refused(IamCode::DeleteConflict, "Cannot delete the default version of a policy."));
+        }
+        let before = policy.versions.len();
+        policy.versions.retain(|version| version_id(version.number) != input.version_id);
+        if policy.versions.len() == before {
+            return Err(no_such_version(&input.policy_arn, &input.version_id));
+        }
+        Ok(Outcome::changed(Nothing {}, put(policy)))
+    }
+}
+
+operation! {
+    SetDefaultPolicyVersion { policy_arn: String, version_id: String } changes -> Nothing,
+    |input, call| {
+        let mut policy = changeable(call, "SetDefaultPolicyVersion", &input.policy_arn, About::default())?;
+        let found = policy.versions.iter().find(|version| version_id(version.number) == input.version_id);
+        policy.default_version = found.map(|version| version.number).ok_or_else(|| no_such_version(&input.policy_arn, &input.version_id))?;
+        Ok(Outcome::changed(Nothing {}, put(policy)))
+    }
+}
+
+operation! {
+    TagPolicy { policy_arn: String, tags: Vec<Tag> } changes -> Nothing,
+    |input, call| {
+        let tags = requested_tags(Some(input.tags))?;
+        let request_tags = pairs(&tags);
+        let mut policy = changeable(call, "TagPolicy", &input.policy_arn, About { request_tags: Some(&request_tags), ..About::default() })?;
+        policy.tags = with_tags(&policy.tags, tags)?;
+        Ok(Outcome::changed(Nothing {}, put(policy)))
+    }
+}
+
+operation! {
+    UntagPolicy { policy_arn: String, tag_keys: Vec<String> } changes -> Nothing,
+    |input, call| {
+        let keys = Values::Many(input.tag_keys.iter().map(|key| key.as_str().into()).collect());
+        let about = About { parameters: vec![(keyward_policy::KeyName::TagKeys, keys)], ..About::default() };
+        let mut policy = changeable(call, "UntagPolicy", &input.policy_arn, about)?;
+        policy.tags = without_tags(&policy.tags, &input.tag_keys);
+        Ok(Outcome::changed(Nothing {}, put(policy)))
+    }
+}
+
+/// Who has a policy attached.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListEntitiesForPolicyOutput {
+    pub policy_groups: Vec<PolicyGroup>,
+    pub policy_users: Vec<PolicyUser>,
+    pub policy_roles: Vec<PolicyRole>,
+    pub is_truncated: bool,
+}
+
+macro_rules! policy_entity {
+    ($($shape:ident { $name:ident, $id:ident })*) => {
+        $(
+            /// Somebody who has a policy attached.
+            #[derive(Serialize)]
+            #[serde(rename_all = "PascalCase")]
+            #[expect(missing_docs, reason = "the API's own members")]
+            pub struct $shape {
+                pub $name: String,
+                pub $id: String,
+            }
+        )*
+    };
+}
+policy_entity! { PolicyGroup { group_name, group_id } PolicyUser { user_name, user_id } PolicyRole { role_name, role_id } }
+
+operation! {
+    ListEntitiesForPolicy { policy_arn: String } reads -> ListEntitiesForPolicyOutput,
+    |input, call| {
+        permitted(call, "ListEntitiesForPolicy", &input.policy_arn, About::default())?;
+        let (state, account) = (call.state, call.account()?);
+        let has = |attached: &Vec<String>| attached.contains(&input.policy_arn);
+        let groups = state.groups(account).filter(|group| has(&group.attached));
+        let users = state.users(account).filter(|user| has(&user.attached));
+        let roles = state.roles(account).filter(|role| has(&role.attached));
+        Ok(Outcome::unchanged(ListEntitiesForPolicyOutput {
+            policy_groups: groups.map(|group| PolicyGroup { group_name: group.name.clone(), group_id: group.id.to_string() }).collect(),
+            policy_users: users.map(|user| PolicyUser { user_name: user.name.clone(), user_id: user.id.to_string() }).collect(),
+            policy_roles: roles.map(|role| PolicyRole { role_name: role.name.clone(), role_id: role.id.to_string() }).collect(),
+            is_truncated: false,
+        }))
+    }
+}

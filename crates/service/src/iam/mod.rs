@@ -1,0 +1,204 @@
+//! The operations of IAM that the story of a key needs (K260–K285).
+//!
+//! Every operation names its permission on one resource and is decided by the engine that decides KMS calls. The
+//! permission comes before existence: who may not see a user does not learn whether there is one.
+
+mod access_keys;
+mod groups;
+mod holders;
+mod managed;
+mod names;
+mod report;
+mod roles;
+mod service_linked;
+mod users;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use keyward_authz::{Request, Resource, ResourcePolicy, Target};
+use keyward_policy::{Action, KeyName, Policy, PolicyKind, Values};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+pub use access_keys::*;
+pub use groups::*;
+pub use holders::*;
+pub use managed::*;
+pub(crate) use names::violation;
+pub use report::*;
+pub use roles::*;
+pub use service_linked::*;
+pub use users::*;
+
+use crate::call::Call;
+use crate::entities::Tags;
+use crate::error::{Error, IamCode};
+use crate::paging::PageSize;
+use crate::principals::bind;
+use crate::state::State;
+
+const SERVICE: &str = "iam";
+/// (K264)
+const ITEMS_PER_PAGE: PageSize = PageSize { default: 100, max: 1000 };
+/// Most tags of a user, role or policy (K271).
+const TAGS_MAX: usize = 50;
+/// Largest trust policy, white space not counted (K271).
+const TRUST_POLICY_CHARS_MAX: usize = 2048;
+
+/// A time as IAM and STS write it: `2026-11-23T19:00:00Z` (K261).
+#[derive(Clone, Copy)]
+pub struct IsoSeconds(pub Timestamp);
+
+impl Serialize for IsoSeconds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let seconds = Timestamp::from_second(self.0.as_second()).unwrap_or(self.0);
+        serializer.collect_str(&seconds)
+    }
+}
+
+/// A policy document in an answer: percent-encoded (K263).
+pub struct EncodedDocument(String);
+
+impl EncodedDocument {
+    fn of(text: &str) -> Self {
+        /// RFC 3986's unreserved characters stay.
+        const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        Self(utf8_percent_encode(text, ENCODED).to_string())
+    }
+}
+
+impl Serialize for EncodedDocument {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A tag in requests and answers.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct Tag {
+    pub key: String,
+    pub value: String,
+}
+
+fn shown_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect()
+}
+
+fn pairs(tags: &Tags) -> BTreeMap<String, String> {
+    tags.iter().cloned().collect()
+}
+
+/// Tags to set: IAM keeps the letter case of keys but tells them apart ignoring it (K271).
+fn requested_tags(tags: Option<Vec<Tag>>) -> Result<Tags, Error> {
+    let tags: Tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+    for (at, (key, value)) in tags.iter().enumerate() {
+        let (key_length, value_length) = (key.chars().count(), value.chars().count());
+        if key_length == 0 || key_length > 128 || value_length > 256 {
+            return Err(refused(IamCode::ValidationError, "A tag key has 1 to 128 characters, a tag value at most 256."));
+        }
+        if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
+            return Err(refused(IamCode::InvalidInput, "Tag keys beginning with aws: are reserved for system use."));
+        }
+        if tags.iter().take(at).any(|(earlier, _)| earlier.eq_ignore_ascii_case(key)) {
+            return Err(refused(IamCode::InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+        }
+    }
+    within_tag_limit(tags)
+}
+
+fn within_tag_limit(tags: Tags) -> Result<Tags, Error> {
+    if tags.len() > TAGS_MAX {
+        Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for TagsPerResource: {TAGS_MAX}")))
+    } else {
+        Ok(tags)
+    }
+}
+
+/// The tags after a request that sets some.
+fn with_tags(old: &Tags, set: Tags) -> Result<Tags, Error> {
+    let mut tags = old.clone();
+    for (key, value) in set {
+        tags.retain(|(existing, _)| *existing == key || !existing.eq_ignore_ascii_case(&key));
+        match tags.iter_mut().find(|(existing, _)| *existing == key) {
+            Some((_, existing)) => *existing = value,
+            None => tags.push((key, value)),
+        }
+    }
+    within_tag_limit(tags)
+}
+
+fn without_tags(old: &Tags, keys: &[String]) -> Tags {
+    old.iter().filter(|(key, _)| !keys.iter().any(|gone| gone.eq_ignore_ascii_case(key))).cloned().collect()
+}
+
+pub(crate) fn refused(code: IamCode, message: &str) -> Error {
+    Error::Iam { code, message: message.to_owned() }
+}
+
+fn no_such(what: &str, name: &str) -> Error {
+    refused(IamCode::NoSuchEntity, &format!("The {what} with name {name} cannot be found.")) // [K267]
+}
+
+/// What else a permission's conditions may ask about.
+#[derive(Default)]
+struct About<'a> {
+    tags: Option<&'a BTreeMap<String, String>>,
+    request_tags: Option<&'a BTreeMap<String, String>>,
+    parameters: Vec<(KeyName, Values<'a>)>,
+}
+
+/// Asks for one permission on one resource of the caller's account.
+fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<(), Error> {
+    let facts = call.facts().clone();
+    let action = Action::parse(&format!("iam:{action}")).map_err(|_| Error::Internal("no such permission"))?;
+    let target = Target::new(Resource::Other { arn, account: Some(call.account()?), policy: None, tags: about.tags });
+    let mut request = Request::new(action, &facts);
+    request.request_tags = about.request_tags;
+    request.parameters = about.parameters;
+    call.authorize(&target, &request).map(|_| ())
+}
+
+/// `arn:aws:iam::ACCOUNT:KIND/PATH/NAME`
+fn arn(call: &Call<'_>, kind: &str, path: &str, name: &str) -> Result<String, Error> {
+    Ok(format!("arn:{}:iam::{}:{kind}{path}{name}", call.region().partition(), call.account()?))
+}
+
+/// Reads a policy that somebody wants to attach (A110).
+fn identity_policy(text: &str) -> Result<Policy, Error> {
+    Policy::parse_strict(PolicyKind::Identity, text).map_err(|issue| refused(IamCode::MalformedPolicyDocument, &issue.message))
+}
+
+/// Reads a trust policy; its principals must exist, and are bound to who they are now (A206).
+pub(crate) fn trust_policy(state: &State, role: &str, text: &str) -> Result<ResourcePolicy, Error> {
+    if counted(text) > TRUST_POLICY_CHARS_MAX {
+        return Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_CHARS_MAX} ({role})")));
+    }
+    let policy = Policy::parse_strict(PolicyKind::Trust, text).map_err(|issue| refused(IamCode::MalformedPolicyDocument, &issue.message))?;
+    let bound = bind(state, &policy).map_err(|unknown| {
+        refused(IamCode::MalformedPolicyDocument, &format!("Invalid principal in policy: \"AWS\":\"{}\"", unknown.0)) // [K267]
+    })?;
+    Ok(ResourcePolicy { policy, bound })
+}
+
+/// The size that counts against limits: without white space (K271).
+fn counted(text: &str) -> usize {
+    text.chars().filter(|char| !char.is_whitespace()).count()
+}
+
+/// A permissions boundary in an answer (K272).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct AttachedPermissionsBoundary {
+    pub permissions_boundary_type: &'static str,
+    pub permissions_boundary_arn: String,
+}
+
+impl AttachedPermissionsBoundary {
+    fn of(boundary: Option<&String>) -> Option<Self> {
+        boundary.map(|arn| Self { permissions_boundary_type: "Policy", permissions_boundary_arn: arn.clone() })
+    }
+}

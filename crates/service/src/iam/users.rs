@@ -1,0 +1,238 @@
+//! Users.
+
+use std::sync::Arc;
+
+use keyward_authz::UniqueId;
+use keyward_policy::{KeyName, Values};
+use serde::Serialize;
+
+use super::names::{USER_NAME_CHARS_MAX, name, path};
+use super::{
+    About, AttachedPermissionsBoundary, ITEMS_PER_PAGE, IsoSeconds, SERVICE, Tag, arn, may, no_such, pairs, refused, requested_tags, shown_tags,
+    with_tags, without_tags,
+};
+use crate::call::{Call, Nothing, Outcome};
+use crate::caller::Identity;
+use crate::entities::{Change, Entity, EntityKey, User};
+use crate::error::{Error, IamCode};
+use crate::paging::page;
+use crate::tokens::new_id;
+
+/// A user in an answer (K272).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct UserShape {
+    pub path: String,
+    pub user_name: String,
+    pub user_id: String,
+    pub arn: String,
+    pub create_date: IsoSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<AttachedPermissionsBoundary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+}
+
+impl UserShape {
+    /// As lists show it: without boundary and tags.
+    pub(super) fn listed(user: &User) -> Self {
+        Self {
+            path: user.path.clone(),
+            user_name: user.name.clone(),
+            user_id: user.id.to_string(),
+            arn: user.arn.to_string(),
+            create_date: IsoSeconds(user.created_at),
+            permissions_boundary: None,
+            tags: Vec::new(),
+        }
+    }
+
+    fn of(user: &User) -> Self {
+        Self { permissions_boundary: AttachedPermissionsBoundary::of(user.boundary.as_ref()), tags: shown_tags(&user.tags), ..Self::listed(user) }
+    }
+}
+
+/// An answer with a user in it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct UserOutput {
+    pub user: UserShape,
+}
+
+/// The user's ARN, whether or not there is one of that name.
+pub(super) fn user_arn(call: &Call<'_>, name: &str) -> Result<String, Error> {
+    match call.state.user(call.account()?, name) {
+        Some(user) => Ok(user.arn.to_string()),
+        None => arn(call, "user", "/", name),
+    }
+}
+
+/// A user, for a caller with the permission.
+pub(super) fn permitted_user(call: &mut Call<'_>, action: &str, name: &str, about: About<'_>) -> Result<Arc<User>, Error> {
+    let account = call.account()?;
+    let state = call.state;
+    let user = state.user(account, name);
+    let tags = user.map(|user| pairs(&user.tags));
+    let arn = user_arn(call, name)?;
+    may(call, action, &arn, About { tags: about.tags.or(tags.as_ref()), ..about })?;
+    user.cloned().ok_or_else(|| no_such("user", name))
+}
+
+/// The user whom a request means when it names none: the caller (K264).
+pub(super) fn named_or_caller(call: &Call<'_>, name: Option<String>) -> Result<String, Error> {
+    match (name, &call.caller.identity) {
+        (Some(name), _) => Ok(name),
+        (None, Identity::User { name, .. }) => Ok(name.clone()),
+        (None, _) => Err(Error::Validation("Must specify userName when calling with non-User credentials".to_owned())),
+    }
+}
+
+pub(super) fn put(user: User) -> Vec<Change> {
+    vec![Change::Put(Entity::User(Arc::new(user)))]
+}
+
+operation! {
+    CreateUser { user_name: String, path: Option<String>, permissions_boundary: Option<String>, tags: Option<Vec<Tag>> } changes -> UserOutput,
+    |input, call| {
+        name(&input.user_name, "userName", USER_NAME_CHARS_MAX)?;
+        let (account, path) = (call.account()?, path(input.path)?);
+        let arn = arn(call, "user", &path, &input.user_name)?;
+        let tags = requested_tags(input.tags)?;
+        let request_tags = pairs(&tags);
+        let boundary = Values::one_or_absent(input.permissions_boundary.as_deref());
+        let request_tags = (!tags.is_empty()).then_some(&request_tags);
+        may(call, "CreateUser", &arn, About { request_tags, parameters: vec![(KeyName::PermissionsBoundary, boundary)], ..About::default() })?;
+        if call.state.user(account, &input.user_name).is_some() {
+            return Err(refused(IamCode::EntityAlreadyExists, &format!("User with name {} already exists.", input.user_name)));
+        }
+        super::managed::must_exist(call, input.permissions_boundary.as_deref())?;
+        let user = User {
+            arn: arn.parse().map_err(|_| Error::Internal("a user ARN that is none"))?,
+            account,
+            name: input.user_name,
+            path,
+            id: UniqueId(new_id(call.env, "AIDA", 21)?.into()),
+            created_at: call.now,
+            tags,
+            inline: Default::default(),
+            attached: Vec::new(),
+            boundary: input.permissions_boundary,
+            groups: Default::default(),
+            mfa: false,
+        };
+        Ok(Outcome::changed(UserOutput { user: UserShape::of(&user) }, put(user)))
+    }
+}
+
+operation! {
+    GetUser { user_name: Option<String> } reads -> UserOutput,
+    |input, call| {
+        // The root user asks about itself without a name.
+        if let (None, Identity::Root { account }) = (&input.user_name, &call.caller.identity) {
+            let created_at = call.state.account(*account).map_or(call.now, |account| account.created_at);
+            let arn = format!("arn:{}:iam::{account}:root", call.region().partition());
+            let user = UserShape {
+                path: "/".to_owned(),
+                user_name: String::new(),
+                user_id: account.to_string(),
+                arn,
+                create_date: IsoSeconds(created_at),
+                permissions_boundary: None,
+                tags: Vec::new(),
+            };
+            return Ok(Outcome::unchanged(UserOutput { user }));
+        }
+        let name = named_or_caller(call, input.user_name)?;
+        let user = permitted_user(call, "GetUser", &name, About::default())?;
+        Ok(Outcome::unchanged(UserOutput { user: UserShape::of(&user) }))
+    }
+}
+
+operation! {
+    DeleteUser { user_name: String } changes -> Nothing,
+    |input, call| {
+        let user = permitted_user(call, "DeleteUser", &input.user_name, About::default())?;
+        let conflict = |what: &str| Err(refused(IamCode::DeleteConflict, &format!("Cannot delete entity, must {what} first."))); // [K273]
+        if !user.attached.is_empty() {
+            return conflict("detach all policies");
+        }
+        if !user.inline.is_empty() {
+            return conflict("delete policies");
+        }
+        if super::access_keys::of_user(call.state, &user).next().is_some() {
+            return conflict("delete access keys");
+        }
+        if !user.groups.is_empty() {
+            return conflict("remove users from group");
+        }
+        Ok(Outcome::changed(Nothing {}, vec![Change::Delete(EntityKey::User(user.account, user.name.clone()))]))
+    }
+}
+
+/// The answer to `ListUsers`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListUsersOutput {
+    pub users: Vec<UserShape>,
+    pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+operation! {
+    ListUsers { path_prefix: Option<String>, marker: Option<String>, max_items: Option<usize> } reads -> ListUsersOutput,
+    |input, call| {
+        let prefix = input.path_prefix.unwrap_or_else(|| "/".to_owned());
+        let arn = arn(call, "user", &prefix, "")?;
+        may(call, "ListUsers", &arn, About::default())?;
+        let users = call.state.users(call.account()?).filter(|user| user.path.starts_with(&prefix));
+        let list = format!("ListUsers\n{prefix}");
+        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
+        let users = page.items.into_iter().map(|user| UserShape::listed(user)).collect();
+        Ok(Outcome::unchanged(ListUsersOutput { users, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
+    }
+}
+
+operation! {
+    TagUser { user_name: String, tags: Vec<Tag> } changes -> Nothing,
+    |input, call| {
+        let tags = requested_tags(Some(input.tags))?;
+        let request_tags = pairs(&tags);
+        let user = permitted_user(call, "TagUser", &input.user_name, About { request_tags: Some(&request_tags), ..About::default() })?;
+        let mut user = User::clone(&user);
+        user.tags = with_tags(&user.tags, tags)?;
+        Ok(Outcome::changed(Nothing {}, put(user)))
+    }
+}
+
+operation! {
+    UntagUser { user_name: String, tag_keys: Vec<String> } changes -> Nothing,
+    |input, call| {
+        let keys = Values::Many(input.tag_keys.iter().map(|key| key.as_str().into()).collect());
+        let about = About { parameters: vec![(KeyName::TagKeys, keys)], ..About::default() };
+        let user = permitted_user(call, "UntagUser", &input.user_name, about)?;
+        let mut user = User::clone(&user);
+        user.tags = without_tags(&user.tags, &input.tag_keys);
+        Ok(Outcome::changed(Nothing {}, put(user)))
+    }
+}
+
+/// The tags of a user or a role.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct ListTagsOutput {
+    pub tags: Vec<Tag>,
+    pub is_truncated: bool,
+}
+
+operation! {
+    ListUserTags { user_name: String } reads -> ListTagsOutput,
+    |input, call| {
+        let user = permitted_user(call, "ListUserTags", &input.user_name, About::default())?;
+        Ok(Outcome::unchanged(ListTagsOutput { tags: shown_tags(&user.tags), is_truncated: false }))
+    }
+}

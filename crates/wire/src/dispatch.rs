@@ -1,0 +1,485 @@
+//! From bytes to an operation and back: protocol, signature, constraints, operation, in the order of K25. Each answer
+//! waits for its record.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, header};
+use keyward_authz::CallFacts;
+use keyward_policy::Region;
+use keyward_service::{AuthenticateError, AwsError, Caller, Error, Host, Identity, Operate, Origin, doors, iam, kms, sts};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use crate::query::Parameters;
+use crate::signing_keys::SigningKeys;
+use crate::sigv4::{AuthError, Payload, Scope, SignedParts, presented, verify};
+use crate::validation::violations;
+use crate::xml;
+
+const JSON: &str = "application/x-amz-json-1.1";
+const XML: &str = "text/xml";
+/// Longest operation name that is recorded as it was sent.
+const OPERATION_CHARS_MAX: usize = 64;
+
+/// Status, and the body as it goes out.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answered {
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, content_type: JSON, body: Vec::new() }
+    }
+
+    /// (K14) (K15) (K16)
+    pub(crate) fn json_error(error: &AwsError) -> Self {
+        let mut body = Map::new();
+        body.insert("__type".into(), error.code.into());
+        if let Some(message) = &error.message {
+            let member = if error.code == "AccessDeniedException" { "Message" } else { "message" };
+            body.insert(member.into(), message.as_str().into());
+        }
+        Self { status: error.status, content_type: JSON, body: Value::Object(body).to_string().into_bytes() }
+    }
+}
+
+/// The services behind the one endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Service {
+    Kms,
+    Iam,
+    Sts,
+    /// Keyward's own: service doors.
+    Keyward,
+}
+
+impl Service {
+    /// As scopes and records name it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kms => "kms",
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+            Self::Keyward => "keyward",
+        }
+    }
+
+    /// The namespace of its XML; none for JSON services.
+    fn namespace(self) -> Option<&'static str> {
+        match self {
+            Self::Kms | Self::Keyward => None,
+            Self::Iam => Some("https://iam.amazonaws.com/doc/2010-05-08/"),
+            Self::Sts => Some("https://sts.amazonaws.com/doc/2011-06-15/"),
+        }
+    }
+
+    fn answer(self, operation: &str, request_id: &str, output: &impl Serialize) -> Result<Answered, serde_json::Error> {
+        match self.namespace() {
+            Some(namespace) => {
+                let body = xml::answer(operation, namespace, request_id, output)?.into_bytes();
+                Ok(Answered { status: 200, content_type: XML, body })
+            }
+            None => {
+                let body = serde_json::to_vec(output)?;
+                // [K10] Operations without output have an empty body.
+                Ok(Answered { status: 200, content_type: JSON, body: if body == b"{}" { Vec::new() } else { body } })
+            }
+        }
+    }
+
+    fn failure(self, request_id: &str, error: &AwsError) -> Answered {
+        match self.namespace() {
+            Some(namespace) => {
+                let body = xml::error(namespace, request_id, error.status, error.code, error.message.as_deref().unwrap_or_default());
+                Answered { status: error.status, content_type: XML, body: body.into_bytes() }
+            }
+            None => Answered::json_error(error),
+        }
+    }
+
+    fn worded(self, error: &Error) -> AwsError {
+        if self.namespace().is_some() { error.for_query_services() } else { AwsError::from(error) }
+    }
+
+    /// (K29) (K265)
+    fn unauthenticated(self, error: &AuthError) -> AwsError {
+        let (code, status) = if self.namespace().is_some() { error.query_code() } else { (error.json_code(), 400) };
+        AwsError { code, message: Some(error.to_string()), status }
+    }
+
+    /// What is malformed before it is anything else (K13).
+    fn malformed(self, message: String) -> AwsError {
+        if self.namespace().is_some() { AwsError::new("ValidationError", message) } else { AwsError::bare("SerializationException") }
+    }
+}
+
+/// What a request asks for, before anybody knows who asks.
+struct Asked {
+    service: Service,
+    operation: String,
+    input: Input,
+}
+
+enum Input {
+    Members(Map<String, Value>),
+    Form(Parameters),
+}
+
+/// A request of a known protocol on its way.
+struct Incoming {
+    asked: Asked,
+    origin: Origin,
+}
+
+/// Answers requests from one host.
+pub(crate) struct Dispatcher {
+    host: Arc<Host>,
+    keys: SigningKeys,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(host: Arc<Host>) -> Self {
+        Self { host, keys: SigningKeys::default() }
+    }
+
+    pub(crate) fn new_request_id(&self) -> String {
+        keyward_service::new_request_id(self.host.env())
+    }
+
+    pub(crate) fn health(&self) -> Answered {
+        let (status, text) = if self.host.has_failed() { (503, "the store has failed") } else { (200, "ok") };
+        Answered { status, content_type: "application/json", body: format!("{{\"status\":\"{text}\"}}").into_bytes() }
+    }
+
+    /// Runs one request to its end.
+    pub(crate) async fn call(&self, peer: SocketAddr, parts: &Parts, body: &[u8], request_id: &str) -> Answered {
+        // The Region stands in the scope; until that is read, the answer needs some.
+        let Ok(mut facts) = "us-east-1".parse().map(CallFacts::new) else { return Answered::empty(500) };
+        facts.source_ip = Some(peer.ip());
+        facts.secure_transport = false;
+        facts.user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+        let mut origin = Origin { caller: None, facts, request_id: request_id.to_owned() };
+        let signed = SignedParts {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            payload: Payload::Body(body),
+        };
+        let asked = match asked(parts, &signed, body) {
+            Ok(asked) => asked,
+            Err((service, operation, error)) => return self.reject(service, &origin, &operation, error).await,
+        };
+        let authenticated = self.authenticate(&signed).and_then(|(caller, scope)| {
+            // [K32] [T6] A signature is good for the service for which it was made.
+            if scope.service != asked.service.name() {
+                return Err(AuthError::Invalid(format!("Credential should be scoped to correct service: '{}'.", asked.service.name())));
+            }
+            let region = scope.region.parse::<Region>();
+            let region = region.map_err(|_| AuthError::Invalid(format!("Credential should be scoped to a valid region, not '{}'.", scope.region)))?;
+            Ok((caller, region))
+        });
+        match authenticated {
+            Ok((caller, region)) => {
+                origin.facts.region = region;
+                admit(&mut origin, caller);
+                self.dispatch(Incoming { asked, origin }).await
+            }
+            Err(error) => self.reject(asked.service, &origin, &asked.operation, asked.service.unauthenticated(&error)).await,
+        }
+    }
+
+    /// Finds who signed (T1, T6).
+    fn authenticate(&self, parts: &SignedParts<'_>) -> Result<(Caller, Scope), AuthError> {
+        let presented = presented(parts)?;
+        let now = self.host.now();
+        let prove = |secret: &keyward_service::SecretKey<'_>| {
+            let key = self.keys.get(&presented.access_key_id, &presented.scope, secret)?;
+            verify(&presented, parts, &key, now)
+        };
+        let caller = self.host.authenticate(&presented.access_key_id, presented.token.as_deref(), prove).map_err(|error| match error {
+            AuthenticateError::Unknown => AuthError::Unrecognized,
+            AuthenticateError::Expired => AuthError::Expired,
+            AuthenticateError::Signature(error) => error,
+        })?;
+        Ok((caller, presented.scope))
+    }
+
+    /// A call that never became an operation is recorded, then answered (T65).
+    async fn reject(&self, service: Service, origin: &Origin, operation: &str, error: AwsError) -> Answered {
+        let (sender, receiver) = oneshot::channel();
+        self.host.reject(origin, service.name(), recordable(operation), &error, move |recorded| {
+            let _ = sender.send(recorded);
+        });
+        match receiver.await {
+            Ok(Ok(())) => service.failure(&origin.request_id, &error),
+            _ => service.failure(&origin.request_id, &service.worded(&Error::Unrecorded)),
+        }
+    }
+
+    async fn perform<I: Operate + DeserializeOwned>(&self, incoming: Incoming, required: &[&str]) -> Answered
+    where
+        I::Output: Serialize,
+    {
+        let Incoming { asked: Asked { service, input, .. }, origin } = incoming;
+        let input = match input {
+            Input::Members(members) => {
+                if let Some(message) = violations(I::NAME, required, &members) {
+                    return self.reject(service, &origin, I::NAME, AwsError::new("ValidationException", message)).await; // [K20]
+                }
+                serde_json::from_value::<I>(Value::Object(members)).map_err(|_| service.malformed(String::new())) // [K6]
+            }
+            Input::Form(parameters) => parameters.read::<I>().map_err(|error| service.malformed(error.to_string())),
+        };
+        match input {
+            Ok(input) => self.operate(service, origin, input).await,
+            Err(error) => self.reject(service, &origin, I::NAME, error).await,
+        }
+    }
+
+    async fn operate<I: Operate>(&self, service: Service, origin: Origin, input: I) -> Answered
+    where
+        I::Output: Serialize,
+    {
+        let request_id = origin.request_id.clone();
+        let (sender, receiver) = oneshot::channel();
+        self.host.perform(origin, input, move |result| {
+            let _ = sender.send(result);
+        });
+        let result = receiver.await.unwrap_or(Err(Error::Unrecorded));
+        let answered =
+            result.and_then(|output| service.answer(I::NAME, &request_id, &output).map_err(|_| Error::Internal("an output does not encode")));
+        answered.unwrap_or_else(|error| service.failure(&request_id, &service.worded(&error)))
+    }
+
+    /// `ForwardAccess`: the request that a caller signed for the door's service is checked as every signature is (A514).
+    async fn forward(&self, incoming: Incoming) -> Answered {
+        let Incoming { asked: Asked { service, operation, input }, origin } = incoming;
+        let Input::Members(members) = input else { return Answered::empty(500) };
+        let asked = match serde_json::from_value::<Forwarded>(Value::Object(members)) {
+            Ok(asked) => asked,
+            Err(error) => return self.reject(service, &origin, &operation, AwsError::new("ValidationException", error.to_string())).await,
+        };
+        let forwarded = asked.headers().ok_or(AuthError::Incomplete("A header of the caller's request is none.".into()));
+        let forwarded = forwarded.and_then(|headers| {
+            let declared = headers.get("x-amz-content-sha256").and_then(|hash| hash.to_str().ok()).unwrap_or("UNSIGNED-PAYLOAD").to_owned();
+            let payload = Payload::Declared(&declared);
+            let (method, path, query) = (asked.request.method.as_str(), asked.request.path.as_str(), asked.request.query.as_str());
+            self.authenticate(&SignedParts { method, path, query, headers: &headers, payload })
+        });
+        match forwarded {
+            Ok((caller, scope)) => {
+                let input = doors::ForwardAccess { caller, signed_for: (scope.service, scope.region), source_ip: asked.source_ip };
+                self.operate(service, origin, input).await
+            }
+            Err(error) => {
+                let message = format!("The caller's request is not authenticated: {error}");
+                self.reject(service, &origin, &operation, AwsError::new("ValidationException", message)).await
+            }
+        }
+    }
+}
+
+/// The request that a service received from its caller.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Forwarded {
+    request: ForwardedRequest,
+    source_ip: Option<IpAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ForwardedRequest {
+    method: String,
+    path: String,
+    #[serde(default)]
+    query: String,
+    headers: std::collections::BTreeMap<String, String>,
+}
+
+impl Forwarded {
+    fn headers(&self) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.request.headers {
+            headers.append(name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?);
+        }
+        Some(headers)
+    }
+}
+
+/// (A512) What only the server may say comes from the session, never from the request (T18).
+fn admit(origin: &mut Origin, caller: Caller) {
+    if let Some(session) = &caller.session {
+        origin.facts.via = session.via.clone();
+        origin.facts.source_arn = session.source_arn.clone();
+        origin.facts.source_account = session.source_account;
+        if session.via.is_some() || matches!(caller.identity, Identity::Service { .. }) {
+            // [A514] [A531] The service's own address is nobody's business.
+            origin.facts.source_ip = session.source_ip;
+        }
+    }
+    origin.caller = Some(caller);
+}
+
+/// Finds protocol and operation, and reads the input (K2) (K12) (K13) (K260).
+fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, (Service, String, AwsError)> {
+    let unknown = |status| AwsError { code: "UnknownOperationException", message: None, status };
+    if signed.path != "/" {
+        return Err((Service::Kms, "Unknown".to_owned(), unknown(404)));
+    }
+    match (&parts.method, parts.headers.get("x-amz-target")) {
+        (&Method::POST, Some(target)) => {
+            let target = target.to_str().unwrap_or_default();
+            let (service, operation) = match (target.strip_prefix("TrentService."), target.strip_prefix("Keyward.")) {
+                (Some(operation), _) => (Service::Kms, operation.to_owned()),
+                (_, Some(operation)) => (Service::Keyward, operation.to_owned()),
+                _ => return Err((Service::Kms, "Unknown".to_owned(), unknown(400))),
+            };
+            match serde_json::from_slice::<Value>(if body.is_empty() { b"{}" } else { body }) {
+                Ok(Value::Object(members)) => Ok(Asked { service, operation, input: Input::Members(members) }),
+                _ => Err((service, operation, service.malformed(String::new()))),
+            }
+        }
+        (&Method::POST, None) if is_form(parts) => form(signed, body),
+        (&Method::GET, None) if !signed.query.is_empty() => form(signed, signed.query.as_bytes()),
+        _ => Err((Service::Kms, "Unknown".to_owned(), unknown(404))),
+    }
+}
+
+fn is_form(parts: &Parts) -> bool {
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.starts_with("application/x-www-form-urlencoded")
+}
+
+fn form(signed: &SignedParts<'_>, form: &[u8]) -> Result<Asked, (Service, String, AwsError)> {
+    let parameters =
+        Parameters::parse(form).map_err(|error| (Service::Sts, "Unknown".to_owned(), AwsError::new("ValidationError", error.to_string())))?;
+    // [K260] Told apart by the scope, else by the version.
+    let scope = presented(signed).ok().map(|presented| presented.scope.service);
+    let service = match (scope.as_deref(), parameters.text("Version")) {
+        (Some("iam"), _) | (None, Some("2010-05-08")) => Service::Iam,
+        _ => Service::Sts,
+    };
+    match parameters.text("Action").map(str::to_owned) {
+        Some(operation) => Ok(Asked { service, operation, input: Input::Form(parameters) }),
+        None => Err((service, "Unknown".to_owned(), AwsError::new("MissingAction", "The request must contain the parameter Action"))),
+    }
+}
+
+/// An operation's name as the trail keeps it: whoever is not known chooses no length and no alphabet.
+fn recordable(operation: &str) -> &str {
+    let proper = operation.len() <= OPERATION_CHARS_MAX && operation.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if proper && !operation.is_empty() { operation } else { "Unknown" }
+}
+
+impl Dispatcher {
+    async fn dispatch(&self, incoming: Incoming) -> Answered {
+        match incoming.asked.service {
+            Service::Kms => self.kms(incoming).await,
+            Service::Iam => self.iam(incoming).await,
+            Service::Sts => self.sts(incoming).await,
+            Service::Keyward => match incoming.asked.operation.as_str() {
+                "ForwardAccess" => self.forward(incoming).await,
+                "ActAsService" => self.perform::<doors::ActAsService>(incoming, &[]).await,
+                _ => self.unknown(incoming, AwsError::bare("UnknownOperationException")).await,
+            },
+        }
+    }
+
+    async fn unknown(&self, incoming: Incoming, error: AwsError) -> Answered {
+        self.reject(incoming.asked.service, &incoming.origin, &incoming.asked.operation, error).await
+    }
+
+    /// (K265)
+    async fn invalid_action(&self, incoming: Incoming) -> Answered {
+        let message = format!("Could not find operation {} for version", recordable(&incoming.asked.operation));
+        self.unknown(incoming, AwsError::new("InvalidAction", message)).await
+    }
+}
+
+macro_rules! kms_operations {
+    ($($name:ident($($required:literal),*);)*) => {
+        impl Dispatcher {
+            async fn kms(&self, incoming: Incoming) -> Answered {
+                match incoming.asked.operation.as_str() {
+                    $(stringify!($name) => self.perform::<kms::$name>(incoming, &[$($required),*]).await,)*
+                    other if keyward_authz::Operation::named(other).is_some() => {
+                        let message = format!("{other} is not supported by this release of Keyward");
+                        self.unknown(incoming, AwsError::new("UnsupportedOperationException", message)).await
+                    }
+                    _ => self.unknown(incoming, AwsError::bare("UnknownOperationException")).await,
+                }
+            }
+        }
+    };
+}
+
+// One line an operation: its name and the members that must be there.
+kms_operations! {
+    CancelKeyDeletion("KeyId");
+    CreateAlias("AliasName", "TargetKeyId");
+    CreateGrant("KeyId", "Operations");
+    CreateKey();
+    Decrypt();
+    DeleteAlias("AliasName");
+    DescribeKey("KeyId");
+    DisableKey("KeyId");
+    EnableKey("KeyId");
+    Encrypt("KeyId", "Plaintext");
+    GenerateDataKey("KeyId");
+    GenerateDataKeyWithoutPlaintext("KeyId");
+    GenerateRandom();
+    GetKeyPolicy("KeyId");
+    GetKeyRotationStatus("KeyId");
+    ListAliases();
+    ListGrants("KeyId");
+    ListKeyPolicies("KeyId");
+    ListKeys();
+    ListResourceTags("KeyId");
+    ListRetirableGrants("RetiringPrincipal");
+    PutKeyPolicy("KeyId", "Policy");
+    ReEncrypt("DestinationKeyId");
+    RetireGrant();
+    RevokeGrant("KeyId", "GrantId");
+    ScheduleKeyDeletion("KeyId");
+    TagResource("KeyId", "Tags");
+    UntagResource("KeyId", "TagKeys");
+    UpdateAlias("AliasName", "TargetKeyId");
+    UpdateKeyDescription("KeyId", "Description");
+}
+
+macro_rules! query_operations {
+    ($service:ident: $($name:ident)*) => {
+        impl Dispatcher {
+            async fn $service(&self, incoming: Incoming) -> Answered {
+                match incoming.asked.operation.as_str() {
+                    $(stringify!($name) => self.perform::<$service::$name>(incoming, &[]).await,)*
+                    _ => self.invalid_action(incoming).await,
+                }
+            }
+        }
+    };
+}
+
+query_operations! { sts: AssumeRole GetCallerIdentity GetFederationToken GetSessionToken }
+
+query_operations! {
+    iam:
+    AddUserToGroup AttachGroupPolicy AttachRolePolicy AttachUserPolicy CreateAccessKey CreateGroup CreatePolicy CreatePolicyVersion CreateRole
+    CreateServiceLinkedRole CreateUser DeleteAccessKey DeleteGroup DeleteGroupPolicy DeletePolicy DeletePolicyVersion DeleteRole
+    DeleteRolePermissionsBoundary DeleteRolePolicy DeleteServiceLinkedRole DeleteUser DeleteUserPermissionsBoundary DeleteUserPolicy
+    DetachGroupPolicy DetachRolePolicy DetachUserPolicy GetAccountAuthorizationDetails GetGroup GetGroupPolicy GetPolicy GetPolicyVersion GetRole
+    GetRolePolicy GetServiceLinkedRoleDeletionStatus GetUser GetUserPolicy ListAccessKeys ListAccountAliases ListAttachedGroupPolicies
+    ListAttachedRolePolicies ListAttachedUserPolicies ListEntitiesForPolicy ListGroupPolicies ListGroups ListGroupsForUser
+    ListInstanceProfilesForRole ListPolicies ListPolicyVersions ListRolePolicies ListRoleTags ListRoles ListUserPolicies ListUserTags ListUsers
+    PutGroupPolicy PutRolePermissionsBoundary PutRolePolicy PutUserPermissionsBoundary PutUserPolicy RemoveUserFromGroup SetDefaultPolicyVersion
+    TagPolicy TagRole TagUser UntagPolicy UntagRole UntagUser UpdateAccessKey UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
+}
