@@ -17,7 +17,8 @@ ACCOUNTS = ("111122223333", "444455556666")
 
 
 class Server:
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
+        self.more = more or ("--accounts", ",".join(ACCOUNTS))
         self.data = folder / "data"
         self.root_key = folder / "root.key"
         self.credentials = {}
@@ -25,7 +26,7 @@ class Server:
 
     def start(self):
         command = [os.path.abspath(os.environ["KEYWARD_BIN"]), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data)]
-        command += ["--root-key", str(self.root_key), "--accounts", ",".join(ACCOUNTS)]
+        command += ["--root-key", str(self.root_key), *self.more]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         account, key = None, None
         for line in self.process.stdout:

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use keyward_policy::{Action, Condition, Context, Effect, Policy, PolicyKind, PrincipalKind, Statement, Truth};
+use keyward_policy::{Action, Condition, Context, Effect, Policy, PolicyKind, Statement, Truth};
 use serde::{Deserialize, Serialize};
 
 use crate::authorize::{Decision, Layer, Refusal, authorize, decide};
@@ -210,19 +210,16 @@ impl<'a> Teller<'a> {
 
     fn why_own_policy_is_silent(&self, policy: &ResourcePolicy) -> String {
         let count = policy.policy.statements().len();
-        let names_account = policy.policy.statements().iter().filter(|statement| statement.effect() == Effect::Allow).any(|statement| {
-            statement.principal().is_some_and(|principal| {
-                principal
-                    .entries
-                    .iter()
-                    .any(|entry| matches!(entry.kind, PrincipalKind::Account(account) if Some(account) == self.subject.principal.account()))
-            })
-        });
+        let admits = |statement: &&Statement| {
+            let names = |element| admission(element, policy, self.subject).is_some();
+            statement.effect() == Effect::Allow && statement.principal().is_some_and(names)
+        };
+        let naming = policy.policy.statements().iter().filter(admits).count();
         let statements = if count == 1 { "1 statement".to_owned() } else { format!("{count} statements") };
-        if names_account {
-            format!("{statements}, none admits this caller for this request")
-        } else {
-            format!("{statements}, none names this caller, none delegates to its account")
+        match naming {
+            0 => format!("{statements}, none names this caller, none delegates to its account"),
+            1 => format!("{statements}, 1 admits this caller, not for this request"),
+            naming => format!("{statements}, {naming} admit this caller, none for this request"),
         }
     }
 

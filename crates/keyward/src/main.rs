@@ -1,10 +1,15 @@
 //! Keyward: a key management service that speaks the AWS KMS API and accounts for every decision.
 
+mod admin;
+mod door;
+mod explain;
+mod operate;
 mod rim;
+mod seed;
 mod serve;
 mod trail;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A key management service that speaks the AWS KMS API and accounts for every decision.
 #[derive(Parser)]
@@ -16,19 +21,46 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve KMS over HTTP for unmodified AWS clients
+    /// Serve KMS, IAM and STS over HTTP for unmodified AWS clients
     Serve(serve::ServeArgs),
+    /// Make and list accounts
+    Account(operate::AccountArgs),
+    /// Print the root users' access keys
+    Credentials(operate::CredentialsArgs),
+    /// Say what runs, where its data is, and what is in it
+    Status(operate::StatusArgs),
+    /// Make service doors, and go through them: how a service calls KMS for somebody
+    Door(door::DoorArgs),
+    /// Check seed files
+    Seed(seed::SeedArgs),
     /// Read what is remembered of every call
     Trail(trail::TrailArgs),
-    /// Say why a refused call was refused, by the request id that its caller got
-    Explain(trail::ExplainArgs),
+    /// Say why a call was refused, or what would be decided
+    Explain(explain::ExplainArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 fn main() {
     let result = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Account(arguments) => operate::account(&arguments),
+        Command::Credentials(arguments) => operate::credentials(&arguments),
+        Command::Status(arguments) => operate::status(&arguments),
+        Command::Door(arguments) => door::run(&arguments),
+        Command::Seed(arguments) => seed::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),
-        Command::Explain(arguments) => trail::explain(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(Into::into),
     };
     if let Err(error) = result {
         eprintln!("error: {error:#}");

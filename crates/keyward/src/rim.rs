@@ -19,6 +19,11 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time of day.
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}
+
 struct SystemEntropy;
 
 impl Entropy for SystemEntropy {

@@ -13,7 +13,7 @@ use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::rim;
+use crate::{admin as admin_socket, operate, rim, seed};
 
 /// How often keys are looked at whose day of deletion may have come, in seconds.
 const DELETION_ROUND_S: u64 = 60;
@@ -32,6 +32,9 @@ pub(crate) struct ServeArgs {
     /// Keep everything in memory and forget it at the end
     #[arg(long)]
     ephemeral: bool,
+    /// Bring the estate to what this file says, at every start; `keyward seed schema` describes it
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// Accounts to make at the first start [default: one with a random number]
     #[arg(long, value_delimiter = ',', value_name = "ID,ID…")]
     accounts: Vec<AccountId>,
@@ -72,32 +75,49 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     let stop = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     };
+    let administration = match arguments.ephemeral {
+        true => None,
+        false => {
+            let place = admin_socket::Place { data: rim::data_directory(arguments.data.as_ref())?, endpoint: Some(format!("http://{address}")) };
+            Some(admin_socket::serve(host.clone(), place)?)
+        }
+    };
     let deletions = tokio::spawn(delete_when_due(host.clone()));
     println!("keyward is ready on http://{address}");
     keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed")?;
     deletions.abort();
+    drop(administration);
     Ok(())
 }
 
-/// Makes the first accounts, and shows how to use them.
+/// Plants the seed, makes the first accounts, and shows how to use them.
 fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyhow::Result<()> {
-    if host.state().accounts().next().is_some() {
-        return Ok(());
+    let before = host.state().accounts().count();
+    if let Some(file) = &arguments.seed {
+        match seed::plant(host, file)? {
+            0 => println!("# the estate is as {} says", file.display()),
+            made => println!("# {} changed {made} things", file.display()),
+        }
     }
-    let ids = if arguments.accounts.is_empty() { vec![admin::new_account_id(host)?] } else { arguments.accounts.clone() };
-    for id in ids {
-        let key = admin::create_account(host, id, None)?;
-        println!("# account {}, root user", key.account);
-        println!("export AWS_ENDPOINT_URL=http://{address}");
-        // The AWS CLI reads the second, SDKs the first.
-        println!("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1");
-        println!("export AWS_ACCESS_KEY_ID={}", key.access_key_id);
-        println!("export AWS_SECRET_ACCESS_KEY={}", *key.secret_access_key);
+    let state = host.state();
+    let missing = arguments.accounts.iter().filter(|id| state.account(**id).is_none());
+    let ids = match (state.accounts().next(), arguments.accounts.as_slice()) {
+        (None, []) => vec![admin::new_account_id(host)?],
+        // Later starts make what is asked for and not there yet.
+        _ => missing.copied().collect(),
+    };
+    for id in &ids {
+        admin::create_account(host, *id, None)?;
     }
-    println!("\n# three commands to try");
-    println!("aws kms create-key --description first");
-    println!("aws kms list-keys");
-    println!("aws kms generate-random --number-of-bytes 32\n");
+    if before == 0 || !ids.is_empty() {
+        for key in admin::root_access_keys(host, &host.state(), None)? {
+            println!("{}", operate::exports(&key.into(), &format!("http://{address}")));
+        }
+        println!("\n# three commands to try");
+        println!("aws kms create-key --description first");
+        println!("aws kms list-keys");
+        println!("aws sts get-caller-identity\n");
+    }
     Ok(())
 }
 

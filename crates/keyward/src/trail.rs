@@ -1,12 +1,19 @@
-//! `keyward trail` and `keyward explain --request-id`
+//! `keyward trail`: what is remembered of every call.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::bail;
-use clap::{Args, Subcommand};
-use keyward_store::Trail;
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+use keyward_store::{Trail, TrailFilter};
+use serde_json::Value;
 
+use crate::operate::plain_table;
 use crate::rim;
+
+/// How often a followed trail is looked at.
+const FOLLOW: Duration = Duration::from_millis(250);
 
 #[derive(Args)]
 pub(crate) struct TrailArgs {
@@ -23,6 +30,9 @@ enum TrailCommand {
         /// How many
         #[arg(long, short = 'n', default_value_t = 20)]
         lines: u32,
+        /// Go on printing as calls come
+        #[arg(long, short)]
+        follow: bool,
     },
     /// Print the records of one request
     Show {
@@ -31,6 +41,47 @@ enum TrailCommand {
         /// As the caller saw it in `x-amzn-RequestId`
         request_id: String,
     },
+    /// Find records
+    Query {
+        #[command(flatten)]
+        data: DataArgs,
+        /// Of this account's trail
+        #[arg(long)]
+        account: Option<String>,
+        /// A part of the caller's ARN
+        #[arg(long)]
+        principal: Option<String>,
+        /// A part of the key's ARN
+        #[arg(long)]
+        key: Option<String>,
+        /// The operation: Decrypt, CreateGrant, …
+        #[arg(long)]
+        event: Option<String>,
+        /// The error's code: AccessDenied, …
+        #[arg(long)]
+        error: Option<String>,
+        /// Only calls that failed
+        #[arg(long)]
+        failed: bool,
+        /// Not before: 2026-11-24T15:00:00Z, or how long ago: 90s, 15m, 2h, 7d
+        #[arg(long, value_parser = moment)]
+        since: Option<Timestamp>,
+        /// Before: as --since
+        #[arg(long, value_parser = moment)]
+        until: Option<Timestamp>,
+        /// How many, the newest
+        #[arg(long, short = 'n', default_value_t = 1000)]
+        limit: u32,
+        /// JSON documents, one a line, or a table
+        #[arg(long, value_enum, default_value_t = Format::Json)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Table,
 }
 
 #[derive(Args)]
@@ -40,27 +91,45 @@ struct DataArgs {
     data: Option<PathBuf>,
 }
 
-#[derive(Args)]
-pub(crate) struct ExplainArgs {
-    #[command(flatten)]
-    data: DataArgs,
-    /// The refused call, as its caller saw it in `x-amzn-RequestId`
-    #[arg(long)]
-    request_id: String,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
+impl DataArgs {
+    fn trail(&self) -> anyhow::Result<Trail> {
+        let data = rim::data_directory(self.data.as_ref())?;
+        Trail::open(&data).with_context(|| format!("there is no trail in {}", data.display()))
+    }
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let wrong = || format!("`{text}` is neither a time such as 2026-11-24T15:00:00Z nor an age such as 15m");
+    let unit_s = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = text.get(..text.len() - 1).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let seconds = number.checked_mul(unit_s).ok_or_else(wrong)?;
+    rim::now().checked_sub(SignedDuration::from_secs(seconds)).map_err(|_| wrong())
 }
 
 pub(crate) fn run(arguments: &TrailArgs) -> anyhow::Result<()> {
     match &arguments.command {
-        TrailCommand::Tail { data, lines } => {
-            for (_, json) in Trail::open(&rim::data_directory(data.data.as_ref())?)?.last(*lines)? {
+        TrailCommand::Tail { data, lines, follow } => {
+            let trail = data.trail()?;
+            let mut seen = 0;
+            for (seq, json) in trail.last(*lines)? {
                 println!("{json}");
+                seen = seq;
+            }
+            if *follow {
+                follow_on(&trail, seen)?;
             }
         }
         TrailCommand::Show { data, request_id } => {
-            let records = Trail::open(&rim::data_directory(data.data.as_ref())?)?.of_request(request_id)?;
+            let records = data.trail()?.of_request(request_id)?;
             if records.is_empty() {
                 bail!("the trail has no request {request_id}");
             }
@@ -68,21 +137,52 @@ pub(crate) fn run(arguments: &TrailArgs) -> anyhow::Result<()> {
                 println!("{json}");
             }
         }
+        TrailCommand::Query { data, account, principal, key, event, error, failed, since, until, limit, format } => {
+            let filter = TrailFilter {
+                account: account.clone(),
+                principal: principal.clone(),
+                key: key.clone(),
+                event: event.clone(),
+                error: error.clone(),
+                failed: *failed,
+                since_ms: since.map(Timestamp::as_millisecond),
+                until_ms: until.map(Timestamp::as_millisecond),
+                limit: *limit,
+            };
+            let records = data.trail()?.query(&filter)?;
+            match format {
+                Format::Json => records.iter().for_each(|json| println!("{json}")),
+                Format::Table => println!("{}", table(&records).trim_fmt()),
+            }
+        }
     }
     Ok(())
 }
 
-pub(crate) fn explain(arguments: &ExplainArgs) -> anyhow::Result<()> {
-    let records = Trail::open(&rim::data_directory(arguments.data.data.as_ref())?)?.of_request(&arguments.request_id)?;
-    let Some(explanation) = records.iter().find_map(|(_, explanation)| explanation.as_deref()) else {
-        let why = if records.is_empty() { "the trail has no such request" } else { "that call was not refused by authorization" };
-        bail!("nothing to explain: {why}");
-    };
-    if arguments.json {
-        println!("{explanation}");
-        return Ok(());
+/// Prints what comes until somebody stops it.
+fn follow_on(trail: &Trail, mut seen: i64) -> anyhow::Result<()> {
+    loop {
+        std::thread::sleep(FOLLOW);
+        for (seq, json) in trail.after(seen)? {
+            println!("{json}");
+            seen = seq;
+        }
     }
-    let explanation: keyward_authz::Explanation = serde_json::from_str(explanation)?;
-    print!("{explanation}");
-    Ok(())
+}
+
+fn table(records: &[String]) -> comfy_table::Table {
+    let mut table = plain_table(&["TIME", "EVENT", "RESULT", "CALLER", "KEY", "REQUEST"]);
+    for json in records {
+        let record: Value = serde_json::from_str(json).unwrap_or_default();
+        let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let caller = match text("/userIdentity/arn") {
+            arn if arn == "-" => text("/userIdentity/invokedBy"),
+            arn => arn.splitn(6, ':').skip(4).collect::<Vec<_>>().join(":"),
+        };
+        let key = text("/resources/0/ARN");
+        let key = key.rsplit('/').next().unwrap_or("-").to_owned();
+        let result = record.get("errorCode").and_then(Value::as_str).unwrap_or("ok").to_owned();
+        table.add_row([text("/eventTime"), text("/eventName"), result, caller, key, text("/requestID")]);
+    }
+    table
 }

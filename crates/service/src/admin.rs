@@ -1,12 +1,12 @@
-//! What the operator makes: accounts and their root access keys.
+//! What the operator makes: accounts with their root access keys, and service doors.
 
-use jiff::Timestamp;
-use keyward_crypto::Purpose;
-use keyward_policy::AccountId;
 use std::sync::Arc;
+
+use keyward_crypto::Purpose;
+use keyward_policy::{AccountId, Region};
 use zeroize::Zeroizing;
 
-use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Entity};
+use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey};
 use crate::error::Error;
 use crate::host::Host;
 use crate::state::State;
@@ -22,6 +22,16 @@ pub struct RevealedKey {
     pub secret_access_key: Zeroizing<String>,
 }
 
+/// A door with its access key in the clear, for the operator's eyes.
+pub struct RevealedDoor {
+    /// The door.
+    pub door: Arc<Door>,
+    /// `AKIA…`
+    pub access_key_id: String,
+    /// 40 characters.
+    pub secret_access_key: Zeroizing<String>,
+}
+
 /// Makes an account with a root access key.
 ///
 /// # Errors
@@ -31,22 +41,52 @@ pub fn create_account(host: &Host, id: AccountId, name: Option<String>) -> Resul
         if state.account(id).is_some() {
             return Err(Error::Validation(format!("account {id} exists already")));
         }
-        let now: Timestamp = host.now();
-        let account = Account { id, name, created_at: now };
-        let access_key_id = new_id(host.env(), "AKIA", 20)?;
-        let secret_access_key = new_secret(host.env())?;
-        let entropy = &*host.env().entropy;
-        let sealed = host.vault().root().seal(Purpose::AccessKeySecret, access_key_id.as_bytes(), secret_access_key.as_bytes(), entropy);
-        let key = AccessKey {
-            id: access_key_id.clone(),
-            owner: AccessKeyOwner::Root { account: id },
-            secret: sealed.map_err(|_| Error::Internal("randomness failed"))?,
-            active: true,
-            created_at: now,
-        };
-        let changes = vec![Change::Put(Entity::Account(Arc::new(account))), Change::Put(Entity::AccessKey(Arc::new(key)))];
-        Ok((RevealedKey { account: id, access_key_id, secret_access_key }, changes))
+        let account = Account { id, name, created_at: host.now() };
+        let (key, stored) = new_access_key(host, AccessKeyOwner::Root { account: id })?;
+        let revealed = RevealedKey { account: id, access_key_id: key.0, secret_access_key: key.1 };
+        Ok((revealed, vec![Change::Put(Entity::Account(Arc::new(account))), Change::Put(Entity::AccessKey(Arc::new(stored)))]))
     })
+}
+
+/// Makes a service door, and shows its access key for the only time.
+///
+/// # Errors
+/// [`Error::Validation`] if the service has a door in the Region, or is no name of one.
+pub fn create_door(host: &Host, service: &str, region: &Region) -> Result<RevealedDoor, Error> {
+    host.administer(|state, host| {
+        let door = Door::new(service, region.clone(), host.now())
+            .ok_or_else(|| Error::Validation(format!("a service is one label such as s3 or secretsmanager, not `{service}`")))?;
+        if state.door(&door.id).is_some() {
+            return Err(Error::Validation(format!("{service} has a door in {region} already; delete it with `keyward door delete {}`", door.id)));
+        }
+        let (key, stored) = new_access_key(host, AccessKeyOwner::Door { door: door.id.clone() })?;
+        let door = Arc::new(door);
+        let revealed = RevealedDoor { door: door.clone(), access_key_id: key.0, secret_access_key: key.1 };
+        Ok((revealed, vec![Change::Put(Entity::Door(door)), Change::Put(Entity::AccessKey(Arc::new(stored)))]))
+    })
+}
+
+/// Removes a service door and its access keys. The sessions that it made end with it.
+///
+/// # Errors
+/// [`Error::Validation`] if there is none.
+pub fn delete_door(host: &Host, id: &str) -> Result<(), Error> {
+    host.administer(|state, _| {
+        state.door(id).ok_or_else(|| Error::Validation(format!("there is no door `{id}`; `keyward door list` shows them")))?;
+        let owned = |key: &&Arc<AccessKey>| matches!(&key.owner, AccessKeyOwner::Door { door } if door == id);
+        let keys = state.access_keys().filter(owned).map(|key| Change::Delete(EntityKey::AccessKey(key.id.clone())));
+        Ok(((), keys.chain([Change::Delete(EntityKey::Door(id.to_owned()))]).collect()))
+    })
+}
+
+type NewKey = (String, Zeroizing<String>);
+
+fn new_access_key(host: &Host, owner: AccessKeyOwner) -> Result<(NewKey, AccessKey), Error> {
+    let (id, secret) = (new_id(host.env(), "AKIA", 20)?, new_secret(host.env())?);
+    let sealed = host.vault().root().seal(Purpose::AccessKeySecret, id.as_bytes(), secret.as_bytes(), &*host.env().entropy);
+    let sealed = sealed.map_err(|_| Error::Internal("randomness failed"))?;
+    let key = AccessKey { id: id.clone(), owner, secret: sealed, active: true, created_at: host.now() };
+    Ok(((id, secret), key))
 }
 
 /// A random account number, first digit not zero.

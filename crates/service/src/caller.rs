@@ -98,6 +98,9 @@ pub struct Session {
     /// Set on a forward access session (A514).
     #[serde(default)]
     pub via: Option<Via>,
+    /// The door that made it; the session ends with the door.
+    #[serde(default)]
+    pub door: Option<String>,
     /// Where the caller of a forward access session called from, as the service saw it (A514).
     #[serde(default)]
     pub source_ip: Option<IpAddr>,
@@ -122,6 +125,7 @@ impl Session {
             kind,
             expires_at,
             via: None,
+            door: None,
             source_ip: None,
             source_arn: None,
             source_account: None,

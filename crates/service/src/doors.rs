@@ -64,9 +64,10 @@ fn door(call: &Call<'_>) -> Result<Arc<Door>, Error> {
     }
 }
 
-fn issued(call: &Call<'_>, identity: Identity, fill: impl FnOnce(&mut Session)) -> Result<Outcome<ExchangeOutput>, Error> {
+fn issued(call: &Call<'_>, door: &Door, identity: Identity, fill: impl FnOnce(&mut Session)) -> Result<Outcome<ExchangeOutput>, Error> {
     let expires_at = call.now.checked_add(SignedDuration::from_secs(FORWARDED_S)).map_err(|_| Error::Internal("a date out of range"))?;
     let mut session = Session::new(new_id(call.env, "ASIA", 20)?, identity, SessionKind::ServiceDoor, call.now, expires_at);
+    session.door = Some(door.id.clone());
     fill(&mut session);
     let issued = issue(call.vault.root(), call.env, session)?;
     let credentials = ForwardedCredentials {
@@ -125,7 +126,7 @@ impl Operate for ForwardAccess {
         if forwarded.is_some_and(|session| session.kind == SessionKind::ServiceDoor) || matches!(self.caller.identity, Identity::Service { .. }) {
             return Err(Error::Validation("A forwarded session is not forwarded again, and services do not forward themselves.".to_owned()));
         }
-        issued(call, self.caller.identity.clone(), |session| {
+        issued(call, &door, self.caller.identity.clone(), |session| {
             session.via = Some(Via::service_door(door.via_service()));
             session.source_ip = self.source_ip;
             if let Some(original) = forwarded {
@@ -171,7 +172,7 @@ impl Operate for ActAsService {
             Some(text) => text.parse::<Arn>().map_err(|_| Error::Validation(format!("SourceArn: `{text}` is no ARN")))?.account(),
             None => None,
         };
-        issued(call, Identity::Service { name: door.service_principal() }, |session| {
+        issued(call, &door, Identity::Service { name: door.service_principal() }, |session| {
             session.source_account = self.source_account.or(in_arn);
             session.source_arn = self.source_arn;
         })

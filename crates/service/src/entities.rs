@@ -317,7 +317,7 @@ pub fn alias_arn(region: &Region, account: AccountId, name: &AliasName) -> Strin
 /// A service door: lets its holder call KMS for a caller, as AWS's services do (A514).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Door {
-    /// Random, for people and as the owner of its access key.
+    /// `s3.ap-south-1`: a service has one door in a Region.
     pub id: String,
     /// `s3`
     pub service: String,
@@ -328,6 +328,12 @@ pub struct Door {
 }
 
 impl Door {
+    /// A door of a service in a Region; none if the service is not one label such as `s3`.
+    pub fn new(service: &str, region: Region, created_at: Timestamp) -> Option<Self> {
+        let label = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        label.then(|| Self { id: format!("{service}.{region}"), service: service.to_owned(), region, created_at })
+    }
+
     /// The value of `kms:ViaService` of calls through it (A512).
     pub fn via_service(&self) -> String {
         format!("{}.{}.amazonaws.com", self.service, self.region)

@@ -20,6 +20,8 @@ pub mod iam;
 pub mod kms;
 mod paging;
 mod principals;
+mod question;
+pub mod seed;
 mod state;
 mod store;
 pub mod sts;
@@ -37,6 +39,7 @@ pub use entities::{
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode};
 pub use host::{AuthenticateError, Host, OpenError, SecretKey, new_request_id};
+pub use question::{Question, QuestionError, ask};
 pub use state::State;
 pub use store::{Commit, Loaded, Row, Store, StoreError};
 pub use tokens::{IssuedCredentials, new_id, new_secret};

@@ -10,7 +10,7 @@ use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Principa
 use keyward_policy::{AccountId, Region};
 
 use crate::aws_managed;
-use crate::caller::{Caller, Identity};
+use crate::caller::{Caller, Identity, Session};
 use crate::entities::{AccessKey, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, ManagedPolicy, Role, User};
 
 /// An account and a name in lower case (K270).
@@ -200,6 +200,22 @@ impl State {
         }
     }
 
+    /// Anything, by its name.
+    pub fn entity(&self, key: &EntityKey) -> Option<Entity> {
+        match key {
+            EntityKey::Account(id) => self.accounts.get(id).cloned().map(Entity::Account),
+            EntityKey::AccessKey(id) => self.access_keys.get(id).cloned().map(Entity::AccessKey),
+            EntityKey::User(account, name) => self.user(*account, name).cloned().map(Entity::User),
+            EntityKey::Group(account, name) => self.group(*account, name).cloned().map(Entity::Group),
+            EntityKey::Role(account, name) => self.role(*account, name).cloned().map(Entity::Role),
+            EntityKey::ManagedPolicy(arn) => self.policies.get(arn).cloned().map(Entity::ManagedPolicy),
+            EntityKey::Key(arn) => self.key(arn).cloned().map(Entity::Key),
+            EntityKey::Alias(account, region, name) => self.alias(*account, region, name).cloned().map(Entity::Alias),
+            EntityKey::Grant(key, id) => self.grant(key, id).cloned().map(Entity::Grant),
+            EntityKey::Door(id) => self.doors.get(id).cloned().map(Entity::Door),
+        }
+    }
+
     /// All accounts, by number.
     pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.accounts.values()
@@ -354,7 +370,15 @@ impl State {
 
     /// Gathers what deciding must know of a caller. `None` if the principal is no longer there (T7).
     pub fn subject(&self, caller: &Caller) -> Option<Subject> {
-        let mut subject = match &caller.identity {
+        self.subject_of(&caller.identity, caller.session.as_deref())
+    }
+
+    /// The same, of somebody who did not call.
+    pub(crate) fn subject_of(&self, identity: &Identity, session: Option<&Session>) -> Option<Subject> {
+        if let Some(door) = session.and_then(|session| session.door.as_ref()) {
+            self.door(door)?;
+        }
+        let mut subject = match identity {
             Identity::Root { account } => Subject::new(Principal::Root { account: *account }),
             Identity::Service { name } => Subject::new(Principal::Service { name: name.as_str().into() }),
             Identity::User { account, name, id } => {
@@ -392,7 +416,7 @@ impl State {
                 subject
             }
         };
-        if let Some(session) = &caller.session {
+        if let Some(session) = session {
             // [A203] Session tags override the principal's tags of the same key, whatever their case.
             for (name, value) in &session.tags {
                 subject.tags.retain(|existing, _| !existing.eq_ignore_ascii_case(name));

@@ -13,4 +13,4 @@ pub mod private_file;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub use sqlite::{OpenFailed, SqliteStore, Trail};
+pub use sqlite::{OpenFailed, SqliteStore, Trail, TrailFilter};

@@ -1,8 +1,8 @@
 //! Files that nobody else may read: 0600 in a directory of 0700 (T91).
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -34,6 +34,14 @@ pub fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     check(path, file.metadata()?.mode(), "600")?;
     Ok(file)
+}
+
+/// Takes a file that was just made, such as a socket, away from everybody else.
+///
+/// # Errors
+/// As the operating system says.
+pub fn restrict(path: &Path) -> io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
 }
 
 /// Writes a new file, durably with its directory entry.

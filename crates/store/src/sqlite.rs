@@ -219,6 +219,33 @@ impl Trail {
         rows.collect::<Result<_, _>>().map_err(store_error)
     }
 
+    /// The records behind a sequence number, as far as there are any yet.
+    ///
+    /// # Errors
+    /// When the trail does not read.
+    pub fn after(&self, seq: i64) -> Result<Vec<(i64, String)>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT seq, json FROM trail WHERE seq > ?1 ORDER BY seq").map_err(store_error)?;
+        let rows = statement.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?))).map_err(store_error)?;
+        rows.collect::<Result<_, _>>().map_err(store_error)
+    }
+
+    /// The newest records that pass a filter, oldest first.
+    ///
+    /// # Errors
+    /// When the trail does not read.
+    pub fn query(&self, filter: &TrailFilter) -> Result<Vec<String>, StoreError> {
+        // What was not asked for is null, and a null condition holds.
+        let sql = "SELECT json FROM (SELECT seq, json FROM trail WHERE \
+            (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR instr(principal, ?2) > 0) AND (?3 IS NULL OR instr(key, ?3) > 0) \
+            AND (?4 IS NULL OR event_name = ?4) AND (?5 IS NULL OR error_code = ?5) AND (NOT ?6 OR error_code IS NOT NULL) \
+            AND (?7 IS NULL OR time_ms >= ?7) AND (?8 IS NULL OR time_ms < ?8) ORDER BY seq DESC LIMIT ?9) ORDER BY seq";
+        let mut statement = self.connection.prepare(sql).map_err(store_error)?;
+        let TrailFilter { account, principal, key, event, error, failed, since_ms, until_ms, limit } = filter;
+        let wanted = params![account, principal, key, event, error, failed, since_ms, until_ms, limit];
+        let rows = statement.query_map(wanted, |row| row.get(0)).map_err(store_error)?;
+        rows.collect::<Result<_, _>>().map_err(store_error)
+    }
+
     /// The records of one request with the explanation of its refusal.
     ///
     /// # Errors
@@ -229,6 +256,29 @@ impl Trail {
         let rows = statement.query_map([request_id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(store_error)?;
         rows.collect::<Result<_, _>>().map_err(store_error)
     }
+}
+
+/// Which records are wanted; what is none does not matter.
+#[derive(Default)]
+pub struct TrailFilter {
+    /// The account whose trail it is.
+    pub account: Option<String>,
+    /// A part of the caller's ARN.
+    pub principal: Option<String>,
+    /// A part of the key's ARN.
+    pub key: Option<String>,
+    /// `Decrypt`
+    pub event: Option<String>,
+    /// The error's code.
+    pub error: Option<String>,
+    /// Only calls that failed.
+    pub failed: bool,
+    /// Not before, in milliseconds since the epoch.
+    pub since_ms: Option<i64>,
+    /// Before, in milliseconds since the epoch.
+    pub until_ms: Option<i64>,
+    /// How many, the newest.
+    pub limit: u32,
 }
 
 #[cfg(test)]

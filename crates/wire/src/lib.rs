@@ -2,6 +2,7 @@
 //!
 //! This crate knows bytes, headers and signatures. It refuses to know policies, SQL and where anything is kept.
 
+pub mod client;
 mod dispatch;
 mod query;
 pub mod server;

@@ -29,6 +29,7 @@ pub(crate) use names::violation;
 pub use report::*;
 pub use roles::*;
 pub use service_linked::*;
+pub(crate) use service_linked::{role_name, role_path, trust};
 pub use users::*;
 
 use crate::call::Call;

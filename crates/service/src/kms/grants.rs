@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use keyward_authz::{Grant, GrantConstraints, GrantId, GrantOperation, GrantPrincipal, GrantRequest, Operation, Request, Resource, Target};
-use keyward_crypto::Purpose;
+use keyward_crypto::{Purpose, RootKey};
 use keyward_policy::{Arn, KeyName, KmsPermission, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,6 +14,7 @@ use super::resolve::{permission, resolve};
 use super::{EpochSeconds, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, EntityKey};
+use crate::env::Env;
 use crate::error::Error;
 use crate::paging::{Page, PageSize, page};
 use crate::principals::living;
@@ -36,9 +37,16 @@ const RETIRE_GRANT: KmsPermission = match KmsPermission::named("RetireGrant") {
 /// Reads grant tokens: each must be one of ours (K152). Grants count at once, so a token adds nothing (A619).
 pub(crate) fn read_tokens(call: &Call<'_>, tokens: Option<&[String]>) -> Result<(), Error> {
     for token in tokens.unwrap_or_default() {
-        open_from_client(call.vault.root(), Purpose::GrantToken, "grant", token).ok_or(Error::InvalidGrantToken)?;
+        if !is_grant_token(call.vault.root(), token) {
+            return Err(Error::InvalidGrantToken);
+        }
     }
     Ok(())
+}
+
+/// Whether a token is one of ours.
+pub(crate) fn is_grant_token(root: &RootKey, token: &str) -> bool {
+    open_from_client(root, Purpose::GrantToken, "grant", token).is_some()
 }
 
 /// Constraints as a request writes them.
@@ -144,7 +152,7 @@ impl Operate for CreateGrant {
             Some(grant) => (grant.id.clone(), Vec::new()),
             None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => return Err(Error::LimitExceeded(None)),
             None => {
-                let id = new_grant_id(call)?;
+                let id = new_grant_id(call.env)?;
                 let issuing_account = call.account().unwrap_or(key.arn().account());
                 let grant = Grant { id: id.clone(), key: key.arn().clone(), terms, issuing_account, name: self.name, created_at: call.now };
                 (id, vec![Change::Put(Entity::Grant(Arc::new(grant)))])
@@ -157,6 +165,15 @@ impl Operate for CreateGrant {
 }
 
 impl CreateGrant {
+    /// The terms, once they fit the key and name principals that exist.
+    pub(crate) fn checked_terms(&self, state: &State, spec: &str, usage: &str) -> Result<GrantRequest, Error> {
+        let terms = self.terms(state)?;
+        check_fits(&terms, spec, usage)?;
+        check_principal(state, self.grantee_principal.as_deref())?;
+        check_principal(state, self.retiring_principal.as_deref())?;
+        Ok(terms)
+    }
+
     fn terms(&self, state: &State) -> Result<GrantRequest, Error> {
         let either = |arn: &Option<String>, service: &Option<String>| match (arn, service) {
             (Some(arn), None) => {
@@ -255,9 +272,9 @@ fn check_principal(state: &State, named: Option<&str>) -> Result<(), Error> {
     if exists { Ok(()) } else { Err(unknown()) }
 }
 
-fn new_grant_id(call: &Call<'_>) -> Result<GrantId, Error> {
+pub(crate) fn new_grant_id(env: &Env) -> Result<GrantId, Error> {
     let mut bytes = [0; 32];
-    call.env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
+    env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
     data_encoding::HEXLOWER.encode(&bytes).parse().map_err(|_| Error::Internal("a grant id that is none"))
 }
 

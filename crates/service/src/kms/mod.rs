@@ -27,11 +27,13 @@ pub use cipher::{
 pub use grants::{
     CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant, RevokeGrant,
 };
+pub(crate) use grants::{is_grant_token, new_grant_id};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyRotationStatus, GetKeyRotationStatusOutput, KeyIdOutput, KeyListEntry,
     KeyMetadata, KeyMetadataOutput, ListKeys, ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, due_deletions,
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
+pub(crate) use policies::{checked, default_policy};
 pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.

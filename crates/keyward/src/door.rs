@@ -1,0 +1,176 @@
+//! `keyward door`
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use keyward_policy::Region;
+use keyward_wire::client::{Answer, Client};
+use keyward_wire::sigv4::Credentials;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::admin::{Ask, DoorEntry, EstateArgs, request};
+use crate::operate::plain_table;
+use crate::rim;
+
+#[derive(Args)]
+pub(crate) struct DoorArgs {
+    #[command(subcommand)]
+    command: DoorCommand,
+}
+
+#[derive(Subcommand)]
+enum DoorCommand {
+    /// Make the door of a service in a Region, and print its access key
+    Create {
+        /// The service: s3, ec2, secretsmanager, …
+        service: String,
+        /// Where the service is
+        #[arg(long)]
+        region: Region,
+        #[command(flatten)]
+        estate: EstateArgs,
+    },
+    /// List the doors
+    List {
+        #[command(flatten)]
+        estate: EstateArgs,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a door; its key and the sessions that it made end at once
+    Delete {
+        /// As `door list` shows it: s3.ap-south-1
+        door: String,
+        #[command(flatten)]
+        estate: EstateArgs,
+    },
+    /// Be the service for one call of yours: exchange your credentials (from the environment) for those with which the
+    /// service would call KMS for you
+    Forward {
+        /// SERVICE.REGION of the door
+        door: String,
+        #[command(flatten)]
+        exchange: ExchangeArgs,
+    },
+    /// Be the service itself: credentials of its service principal
+    Act {
+        /// SERVICE.REGION of the door
+        door: String,
+        /// The resource on whose behalf the service calls
+        #[arg(long)]
+        source_arn: Option<String>,
+        #[command(flatten)]
+        exchange: ExchangeArgs,
+    },
+}
+
+#[derive(Args)]
+struct ExchangeArgs {
+    /// The door's access key id
+    #[arg(long, env = "KEYWARD_DOOR_ACCESS_KEY_ID")]
+    door_key_id: String,
+    /// The door's secret access key
+    #[arg(long, env = "KEYWARD_DOOR_SECRET_ACCESS_KEY", hide_env_values = true)]
+    door_secret: String,
+    /// The server
+    #[arg(long, env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4599")]
+    endpoint: String,
+    /// `env`: shell exports; `process`: for `credential_process` of an AWS profile
+    #[arg(long, value_enum, default_value_t = SessionFormat::Env)]
+    format: SessionFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SessionFormat {
+    Env,
+    Process,
+}
+
+pub(crate) fn run(arguments: &DoorArgs) -> anyhow::Result<()> {
+    match &arguments.command {
+        DoorCommand::Create { service, region, estate } => {
+            let door: DoorEntry = request(estate, Ask::CreateDoor { service: service.clone(), region: region.clone() })?;
+            println!("# door {}: its callers' kms:ViaService is {}", door.door_id, door.via_service);
+            println!("export KEYWARD_DOOR_ACCESS_KEY_ID={}", door.access_key_id);
+            println!("export KEYWARD_DOOR_SECRET_ACCESS_KEY={}", door.secret_access_key.unwrap_or_default());
+            Ok(())
+        }
+        DoorCommand::List { estate, json } => {
+            let doors: Vec<DoorEntry> = request(estate, Ask::ListDoors)?;
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&doors)?);
+                return Ok(());
+            }
+            let mut table = plain_table(&["DOOR", "VIA SERVICE", "SERVICE PRINCIPAL", "ACCESS KEY"]);
+            for door in doors {
+                table.add_row([door.door_id, door.via_service, door.service_principal, door.access_key_id]);
+            }
+            println!("{}", table.trim_fmt());
+            Ok(())
+        }
+        DoorCommand::Delete { door, estate } => request(estate, Ask::DeleteDoor { id: door.clone() }),
+        DoorCommand::Forward { door, exchange } => {
+            let (service, region) = parts(door)?;
+            let caller = Client { authority: String::new(), credentials: own_credentials()?, region: region.to_owned() };
+            let proof = caller.proof(service, &format!("{service}.{region}.amazonaws.com"), rim::now());
+            exchange_for(exchange, region, "ForwardAccess", &json!({ "Request": proof }))
+        }
+        DoorCommand::Act { door, source_arn, exchange } => {
+            let (_, region) = parts(door)?;
+            exchange_for(exchange, region, "ActAsService", &json!({ "SourceArn": source_arn }))
+        }
+    }
+}
+
+fn parts(door: &str) -> anyhow::Result<(&str, &str)> {
+    door.split_once('.').with_context(|| format!("a door is called SERVICE.REGION, such as s3.ap-south-1, not `{door}`"))
+}
+
+/// The caller's credentials, from where every AWS tool finds them first.
+fn own_credentials() -> anyhow::Result<Credentials> {
+    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set: these are the credentials that are forwarded"));
+    Ok(Credentials {
+        access_key_id: variable("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: Zeroizing::new(variable("AWS_SECRET_ACCESS_KEY")?),
+        session_token: std::env::var("AWS_SESSION_TOKEN").ok().filter(|token| !token.is_empty()),
+    })
+}
+
+fn exchange_for(arguments: &ExchangeArgs, region: &str, operation: &str, input: &Value) -> anyhow::Result<()> {
+    let authority = arguments.endpoint.strip_prefix("http://").unwrap_or(&arguments.endpoint).trim_end_matches('/').to_owned();
+    let credentials = Credentials {
+        access_key_id: arguments.door_key_id.clone(),
+        secret_access_key: Zeroizing::new(arguments.door_secret.clone()),
+        session_token: None,
+    };
+    let client = Client { authority, credentials, region: region.to_owned() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let answer = runtime.block_on(client.json("keyward", &format!("Keyward.{operation}"), input, rim::now()))?;
+    if !answer.is_success() {
+        bail!("{}: {}", answer.error_code(), answer.error_message());
+    }
+    print_session(&answer, arguments.format);
+    Ok(())
+}
+
+fn print_session(answer: &Answer, format: SessionFormat) {
+    let member = |name: &str| answer.member(&format!("Credentials.{name}"));
+    match format {
+        SessionFormat::Env => {
+            println!("export AWS_ACCESS_KEY_ID={}", member("AccessKeyId"));
+            println!("export AWS_SECRET_ACCESS_KEY={}", member("SecretAccessKey"));
+            println!("export AWS_SESSION_TOKEN={}", member("SessionToken"));
+        }
+        SessionFormat::Process => println!(
+            "{}",
+            json!({
+                "Version": 1,
+                "AccessKeyId": member("AccessKeyId"),
+                "SecretAccessKey": member("SecretAccessKey"),
+                "SessionToken": member("SessionToken"),
+                "Expiration": member("Expiration"),
+            })
+        ),
+    }
+}

@@ -1,0 +1,103 @@
+//! `keyward explain`: why a call was refused, and what would be decided if somebody called.
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use keyward_authz::Explanation;
+use keyward_service::Question;
+use keyward_store::Trail;
+
+use crate::admin::{EstateArgs, explanation};
+use crate::rim;
+
+/// Exits with 0 when the answer is an allow, 1 when it is a denial, 2 when there is no answer.
+#[derive(Args)]
+pub(crate) struct ExplainArgs {
+    /// The refused call, as its caller saw it in `x-amzn-RequestId`
+    #[arg(long, conflicts_with_all = ["action", "key", "principal"])]
+    request_id: Option<String>,
+    /// Who would call: an ARN, or a service such as s3.amazonaws.com
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    principal: Option<String>,
+    /// What would be called: kms:Decrypt
+    #[arg(value_name = "ACTION", requires = "key")]
+    action: Option<String>,
+    /// On which key: id, ARN, alias, alias ARN; `*` for actions without key
+    #[arg(value_name = "KEY")]
+    key: Option<String>,
+    /// A pair of the encryption context; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    context: Vec<(String, String)>,
+    /// The service that would call for the principal: s3.ap-south-1.amazonaws.com
+    #[arg(long)]
+    via: Option<String>,
+    /// A grant token of the request; may be repeated
+    #[arg(long)]
+    grant_token: Vec<String>,
+    /// Another condition key; repeated with the same name it has several values
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    condition: Vec<(String, String)>,
+    /// The Region that would be called, where the key alone does not say
+    #[arg(long)]
+    region: Option<String>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    estate: EstateArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| format!("`{text}` is not NAME=VALUE"))
+}
+
+pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
+    let explanation = match (&arguments.request_id, &arguments.principal, &arguments.action, &arguments.key) {
+        (Some(request_id), ..) => of_past_call(arguments, request_id)?,
+        (None, Some(principal), Some(action), Some(key)) => of_question(arguments, principal, action, key)?,
+        _ => bail!("ask about a past call with --request-id ID, or about a call that nobody made with --as PRINCIPAL ACTION KEY"),
+    };
+    match arguments.format {
+        Format::Text => print!("{explanation}"),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
+    }
+    if explanation.decision != "ALLOW" {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn of_past_call(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<Explanation> {
+    let records = Trail::open(&rim::data_directory(arguments.estate.data.as_ref())?)?.of_request(request_id)?;
+    match records.iter().find_map(|(_, explanation)| explanation.as_deref()) {
+        Some(explanation) => Ok(serde_json::from_str(explanation)?),
+        None if records.is_empty() => bail!("the trail has no request {request_id}"),
+        None => bail!("that call was not refused by authorization; `keyward trail show {request_id}` tells what it was"),
+    }
+}
+
+fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str) -> anyhow::Result<Explanation> {
+    let mut conditions: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, value) in &arguments.condition {
+        match conditions.iter_mut().find(|(existing, _)| existing == name) {
+            Some((_, values)) => values.push(value.clone()),
+            None => conditions.push((name.clone(), vec![value.clone()])),
+        }
+    }
+    let question = Question {
+        principal: principal.to_owned(),
+        action: action.to_owned(),
+        key: key.to_owned(),
+        region: arguments.region.clone(),
+        encryption_context: arguments.context.iter().cloned().collect(),
+        via: arguments.via.clone(),
+        grant_tokens: arguments.grant_token.clone(),
+        conditions,
+    };
+    explanation(&arguments.estate, question)
+}

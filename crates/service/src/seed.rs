@@ -1,0 +1,234 @@
+//! The seed file: an estate written down, for demonstrations, tests and first starts.
+//!
+//! What the file names is brought to what the file says; what it does not name stays. Applying it twice changes
+//! nothing the second time. A file with one fault in it changes nothing at all, and the fault is told with its place.
+
+mod apply;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use keyward_policy::{AccountId, Region};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+pub use apply::apply;
+
+/// An estate.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seed {
+    /// Accounts by their twelve-digit number (in quotes: it is text).
+    #[schemars(with = "BTreeMap<String, SeedAccount>")]
+    pub accounts: BTreeMap<AccountId, SeedAccount>,
+    /// Service doors by `SERVICE.REGION`, such as `s3.ap-south-1`.
+    pub doors: BTreeMap<String, SeedDoor>,
+}
+
+/// An account and everything in it.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedAccount {
+    /// What people call it.
+    pub name: Option<String>,
+    /// The root user's access key; a random one is made if the account is new and this is missing.
+    pub root_access_key: Option<SeedAccessKey>,
+    /// Customer managed policies by name.
+    pub policies: BTreeMap<String, SeedPolicy>,
+    /// Groups by name.
+    pub groups: BTreeMap<String, SeedGroup>,
+    /// Users by name.
+    pub users: BTreeMap<String, SeedUser>,
+    /// Roles by name; a service-linked role by the name that its service gives it.
+    pub roles: BTreeMap<String, SeedRole>,
+    /// Keys by id (a UUID).
+    pub keys: BTreeMap<String, SeedKey>,
+}
+
+/// A fixed access key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedAccessKey {
+    /// 16 to 128 capital letters and digits, beginning with `AKIA`.
+    pub id: String,
+    /// 40 characters in AWS; at least 16 here.
+    #[schemars(with = "String")]
+    pub secret: Zeroizing<String>,
+}
+
+/// A policy document: written out as YAML, or JSON text.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Document {
+    /// JSON, kept byte for byte.
+    Text(String),
+    /// The same as YAML.
+    Written(serde_json::Map<String, serde_json::Value>),
+}
+
+impl Document {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            // INVARIANT: a map of JSON values is always writable; the alternate form is how AWS prints policies.
+            Self::Written(members) => serde_json::to_string_pretty(members).unwrap_or_default(),
+        }
+    }
+}
+
+/// A customer managed policy.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedPolicy {
+    /// `/` if it is missing.
+    pub path: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// What it says.
+    pub document: Document,
+}
+
+/// A group.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedGroup {
+    /// `/` if it is missing.
+    pub path: Option<String>,
+    /// Inline policies by name.
+    pub policies: BTreeMap<String, Document>,
+    /// Managed policies: ARNs, or names of this account's or of AWS's own.
+    pub attached: Vec<String>,
+}
+
+/// A user.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedUser {
+    /// `/` if it is missing.
+    pub path: Option<String>,
+    /// Inline policies by name.
+    pub policies: BTreeMap<String, Document>,
+    /// Managed policies: ARNs, or names of this account's or of AWS's own.
+    pub attached: Vec<String>,
+    /// The permissions boundary: an ARN or a name, as in `attached`.
+    pub boundary: Option<String>,
+    /// Names of groups.
+    pub groups: Vec<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// The user has an MFA device, which takes every code of six digits.
+    pub mfa: bool,
+    /// A fixed access key.
+    pub access_key: Option<SeedAccessKey>,
+}
+
+/// A role.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedRole {
+    /// `/` if it is missing.
+    pub path: Option<String>,
+    /// Who may assume it; needed unless it is service-linked.
+    pub trust: Option<Document>,
+    /// The service of a service-linked role, such as `autoscaling.amazonaws.com`.
+    pub service: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Seconds that its sessions may last, 3600 to 43200; 3600 if it is missing.
+    pub session_seconds: Option<u32>,
+    /// Inline policies by name.
+    pub policies: BTreeMap<String, Document>,
+    /// Managed policies: ARNs, or names of this account's or of AWS's own.
+    pub attached: Vec<String>,
+    /// The permissions boundary: an ARN or a name, as in `attached`.
+    pub boundary: Option<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A symmetric encryption key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedKey {
+    /// Where it is.
+    #[schemars(with = "String")]
+    pub region: Region,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// `alias/…`
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The key policy; the default one if it is missing.
+    pub policy: Option<Document>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// 32 bytes as base64; random if it is missing. Whoever can read the file can then read what the key protects.
+    #[schemars(with = "Option<String>")]
+    pub material: Option<Zeroizing<String>>,
+    /// False for a disabled key.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Grants by name.
+    #[serde(default)]
+    pub grants: BTreeMap<String, SeedGrant>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A grant.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedGrant {
+    /// The grantee's ARN.
+    pub grantee: Option<String>,
+    /// The grantee, if it is a service principal.
+    pub grantee_service: Option<String>,
+    /// Who may retire it.
+    pub retiring: Option<String>,
+    /// Who may retire it, if it is a service principal.
+    pub retiring_service: Option<String>,
+    /// `Decrypt`, `GenerateDataKey`, …
+    pub operations: Vec<String>,
+    /// The request's encryption context must be exactly this.
+    pub encryption_context_equals: Option<BTreeMap<String, String>>,
+    /// The request's encryption context must hold this.
+    pub encryption_context_subset: Option<BTreeMap<String, String>>,
+    /// The resource on whose behalf a service calls.
+    pub source_arn: Option<String>,
+}
+
+/// A service door.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedDoor {
+    /// A fixed access key; a random one is made if the door is new and this is missing.
+    pub access_key: Option<SeedAccessKey>,
+}
+
+/// The JSON Schema of the file.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Seed)
+}
+
+/// Why a seed is refused. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{message}", Path(at))]
+pub struct SeedError {
+    /// The names and numbers that lead to the faulty place: `accounts`, `111122223333`, `keys`, ….
+    pub at: Vec<String>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+struct Path<'a>(&'a [String]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{}: ", self.0.join(".")) }
+    }
+}
