@@ -7,6 +7,7 @@ mod operate;
 mod rim;
 mod seed;
 mod serve;
+mod tour;
 mod trail;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Serve KMS, IAM and STS over HTTP for unmodified AWS clients
     Serve(serve::ServeArgs),
+    /// Play the article on KMS authorization against a server in memory, step by step
+    Tour,
     /// Make and list accounts
     Account(operate::AccountArgs),
     /// Print the root users' access keys
@@ -49,6 +52,7 @@ enum Command {
 fn main() {
     let result = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Tour => tour::run(),
         Command::Account(arguments) => operate::account(&arguments),
         Command::Credentials(arguments) => operate::credentials(&arguments),
         Command::Status(arguments) => operate::status(&arguments),
