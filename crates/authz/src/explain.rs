@@ -336,23 +336,30 @@ impl<'a> Teller<'a> {
     }
 
     fn nearest_in_own_policy(&self, policy: &ResourcePolicy) -> Option<Miss> {
-        let count = policy.policy.statements().len();
-        self.nearest((0..count).map(|statement| StatementRef { origin: Origin::Resource, statement }))
+        self.lacking_least_in_own_policy(policy).map(|(_, miss)| miss)
     }
 
-    /// The Allow that lacks least: conditions before resource before principal before action.
+    fn lacking_least_in_own_policy(&self, policy: &ResourcePolicy) -> Option<(Lack, Miss)> {
+        let count = policy.policy.statements().len();
+        self.lacking_least((0..count).map(|statement| StatementRef { origin: Origin::Resource, statement }))
+    }
+
     fn nearest(&self, candidates: impl Iterator<Item = StatementRef>) -> Option<Miss> {
-        let mut best: Option<(usize, Miss)> = None;
-        for at in candidates {
-            let Some((closeness, miss)) = self.miss(at) else { continue };
-            if best.as_ref().is_none_or(|(best, _)| closeness > *best) {
-                best = Some((closeness, miss));
+        self.lacking_least(candidates).map(|(_, miss)| miss)
+    }
+
+    /// The Allow that lacks least; of equals the first.
+    fn lacking_least(&self, candidates: impl Iterator<Item = StatementRef>) -> Option<(Lack, Miss)> {
+        let mut best: Option<(Lack, Miss)> = None;
+        for (lack, miss) in candidates.filter_map(|at| self.miss(at)) {
+            if best.as_ref().is_none_or(|(least, _)| lack < *least) {
+                best = Some((lack, miss));
             }
         }
-        best.map(|(_, miss)| miss)
+        best
     }
 
-    fn miss(&self, at: StatementRef) -> Option<(usize, Miss)> {
+    fn miss(&self, at: StatementRef) -> Option<(Lack, Miss)> {
         let (_, statement, _) = self.statement(at)?;
         if statement.effect() == Effect::Deny || statement.is_inert() {
             return None;
@@ -368,23 +375,22 @@ impl<'a> Teller<'a> {
         };
         let failed: Vec<_> =
             statement.conditions().iter().filter(|c| c.holds(&context) != Truth::Yes).map(|c| condition_report(c, &context)).collect();
-        let lacks = match (action, principal, resource) {
-            (false, true, true) if own => format!("it allows this caller {}", list(statement.actions().iter().map(|a| a.as_str()))),
+        let (lack, lacks) = match (action, principal, resource) {
+            (true, true, true) if !failed.is_empty() => (Lack::Conditions(failed.len()), "its condition is not met".to_owned()),
+            (true, true, false) => {
+                let only = list(statement.resources());
+                (Lack::Resource, format!("it allows {} on {only} only{}", self.request.action, self.alias_hint(statement)))
+            }
+            (false, true, true) if own => (Lack::Action, format!("it allows this caller {}", list(statement.actions().iter().map(|a| a.as_str())))),
             (true, false, _) => {
                 let names = statement.principal().map(|p| list(p.entries.iter().map(|entry| &*entry.text))).unwrap_or_default();
-                format!("it allows {} to {names}", self.request.action)
+                (Lack::Principal, format!("it allows {} to {names}", self.request.action))
             }
-            (true, true, false) => format!("it allows {} on {} only{}", self.request.action, list(statement.resources()), self.alias_hint(statement)),
-            (true, true, true) if !failed.is_empty() => "its condition is not met".to_owned(),
             _ => return None,
         };
-        let closeness = match (action, principal, resource) {
-            (true, true, true) => 100usize.saturating_sub(failed.len()),
-            (true, true, false) => 50,
-            (true, false, _) => 20,
-            _ => 10,
-        };
-        Some((closeness, Miss { name: self.name(at), lacks, conditions: failed }))
+        // What else is not met is beside the point where the statement means another action or another caller.
+        let conditions = if matches!(lack, Lack::Conditions(_) | Lack::Resource) { failed } else { Vec::new() };
+        Some((lack, Miss { name: self.name(at), lacks, conditions }))
     }
 
     /// (A136) The most frequent mistake with Resource.
@@ -443,19 +449,26 @@ impl<'a> Teller<'a> {
         {
             return "This is an AWS managed key: it works only through its service, and nobody can change its policy.".to_owned();
         }
-        let via_wanted = self.request.call.via.is_none()
-            && self
-                .own_policy()
-                .and_then(|(policy, _)| self.nearest_in_own_policy(policy))
-                .is_some_and(|miss| miss.conditions.iter().any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService")));
-        if via_wanted {
-            return "The call is direct, so it carries no kms:ViaService, and the statement that comes nearest wants one.".to_owned();
+        let nearest = self.own_policy().and_then(|(policy, _)| self.lacking_least_in_own_policy(policy));
+        match nearest {
+            Some((Lack::Conditions(_), miss)) => return self.unmet_condition_summary(&miss),
+            Some((Lack::Action, miss)) => return format!("{} means this caller, but {} is not among its actions.", capital(&miss.name), self.request.action),
+            Some((Lack::Resource | Lack::Principal, _)) | None => {}
         }
         if self.layers.identity.allows() {
             return "The key policy neither names this caller nor delegates to its account: your identity policies count for nothing here."
                 .to_owned();
         }
         "Nothing is allowed by default, not even to the root user or the key's creator: the key policy does not admit this caller.".to_owned()
+    }
+
+    fn unmet_condition_summary(&self, miss: &Miss) -> String {
+        let about_via = |condition: &ConditionReport| condition.key.eq_ignore_ascii_case("kms:ViaService") && condition.found.is_none();
+        if miss.conditions.iter().any(about_via) {
+            return format!("The call is direct, so it carries no kms:ViaService, and {}, which comes nearest, wants one.", miss.name);
+        }
+        let unmet: Vec<String> = miss.conditions.iter().map(told).collect();
+        format!("{} comes nearest, but {}.", capital(&miss.name), unmet.join(" and "))
     }
 
     /// Tries one statement on each side in turn, the smaller first. A fix that does not turn the answer is not told.
@@ -506,6 +519,33 @@ impl<'a> Teller<'a> {
             statement,
         })
     }
+}
+
+/// What an Allow lacks, least first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Lack {
+    /// So many conditions are not met.
+    Conditions(usize),
+    /// It means other resources.
+    Resource,
+    /// It means this caller and other actions.
+    Action,
+    /// It means other callers.
+    Principal,
+}
+
+/// `project is absent, wanted StringEquals x`
+fn told(condition: &ConditionReport) -> String {
+    let wanted = list(condition.wanted.iter());
+    match &condition.found {
+        Some(found) => format!("{} is {}, where it wants {} {wanted}", condition.key, list(found.iter()), condition.operator),
+        None => format!("{} is absent, where it wants {} {wanted}", condition.key, condition.operator),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
 }
 
 fn allowed_summary(layer: Layer, across: bool) -> &'static str {
