@@ -122,21 +122,6 @@ def test_a_restart_finds_everything_and_another_root_key_nothing(server):
     assert server.kms().decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
 
 
-def test_what_was_acknowledged_survives_a_kill(server):
-    acknowledged = []
-    for _ in range(5):
-        kms = server.kms()
-        for _ in range(5):
-            key = kms.create_key()["KeyMetadata"]["Arn"]
-            grant = kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OTHER}:root", Operations=["Decrypt"])["GrantId"]
-            acknowledged.append((key, grant))
-        server.stop(signal.SIGKILL)
-        server.start()
-    kms = server.kms()
-    for key, grant in acknowledged:
-        assert kms.list_grants(KeyId=key)["Grants"][0]["GrantId"] == grant  # T48
-
-
 def test_the_command_line_client_and_the_trail(server):
     key, secret = server.credentials[OWNER]
     environment = os.environ | {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1"}
