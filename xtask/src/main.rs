@@ -14,6 +14,8 @@ const TASKS: &[Task] = &[
     ("ci", "what CI runs: test, fmt, clippy, doc, deny", |_| ci()),
     ("cases", "run the decision cases", |_| cargo(&["test", "--package", "keyward-testkit", "--test", "cases"])),
     ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
+    ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
+    ("bench", "measure: `bench authorize` the decision, `bench http` GenerateDataKey against a bare HTTP server", bench),
     ("serve", "serve KMS from memory; further arguments go to `keyward serve`", serve),
 ];
 
@@ -52,6 +54,32 @@ fn serve(arguments: &[String]) -> anyhow::Result<()> {
     let mut all = vec!["run", "--release", "--package", "keyward", "--", "serve", "--ephemeral"];
     all.extend(arguments.iter().map(String::as_str));
     cargo(&all)
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    let which: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if which.is_empty() || which.contains(&"authorize") {
+        cargo(&["bench", "--package", "keyward-authz", "--bench", "authorize"])?;
+    }
+    if which.is_empty() || which.contains(&"http") {
+        cargo(&["build", "--release", "--package", "keyward"])?;
+        cargo(&["bench", "--package", "keyward-wire", "--bench", "http"])?;
+    }
+    match which.iter().find(|name| !["authorize", "http"].contains(name)) {
+        Some(name) => bail!("there is no bench `{name}`; there are authorize and http"),
+        None => Ok(()),
+    }
+}
+
+fn rules(arguments: &[String]) -> anyhow::Result<()> {
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let rules = xtask::rules::read()?;
+    if has("--json") {
+        println!("{}", serde_json::to_string_pretty(&rules.json(has("--missing")))?);
+    } else {
+        print!("{}", rules.text(has("--missing")));
+    }
+    Ok(())
 }
 
 fn test() -> anyhow::Result<()> {
