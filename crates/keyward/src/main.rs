@@ -12,6 +12,10 @@ mod trail;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+/// A call makes some dozens of small allocations, and they are freed on another thread.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A key management service that speaks the AWS KMS API and accounts for every decision.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]

@@ -14,8 +14,6 @@ use crate::state::State;
 /// One record, ready to be kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Record {
-    /// Unique.
-    pub event_id: String,
     /// The request's id, as the caller saw it.
     pub request_id: String,
     /// When, in milliseconds since the epoch.
@@ -217,7 +215,6 @@ impl Told<'_> {
             error_code: self.error.map(|error| error.trail_code().to_owned()),
             json,
             explanation: explanation.cloned(),
-            event_id,
         }
     }
 

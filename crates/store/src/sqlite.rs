@@ -12,13 +12,21 @@ use rustix::fs::{FlockOperation, flock};
 use crate::private_file;
 
 /// The schema that this release writes; newer ones are refused (T60).
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+
+/// Bytes of a page. Records are appended a batch at a time: a larger page is written whole, with one checksum.
+const PAGE_BYTES: i64 = 16_384;
+/// Pages of the write-ahead log after which it is copied into the database. Seldom: pages that change often, such as
+/// those of the index, are then copied once for many changes.
+const CHECKPOINT_PAGES: i64 = 4_000;
+/// How many of the last records are looked at for the latest time: far more than ever wait at once.
+const LATEST_RECORDS: i64 = 10_000;
 
 const SCHEMA: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE entity (kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
     CREATE TABLE trail (
-        seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, event_id TEXT NOT NULL, request_id TEXT NOT NULL, event_name TEXT NOT NULL,
+        seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, request_id TEXT NOT NULL, event_name TEXT NOT NULL,
         account TEXT, principal TEXT, key TEXT, error_code TEXT, json TEXT NOT NULL, explanation TEXT);
     CREATE INDEX trail_request ON trail (request_id);
 ";
@@ -69,7 +77,10 @@ impl SqliteStore {
         drop(private_file::open(&path)?);
         private_file::sync_parent(&path)?;
         let mut connection = Connection::open(&path)?;
+        // Only a database that is being made takes another page size.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         // What was sealed and replaced does not linger in free pages (T46).
         connection.pragma_update(None, "secure_delete", "ON")?;
@@ -107,6 +118,13 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenFailed> {
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             Ok(transaction.commit()?)
         }
+        1 => {
+            // The event's id stands in the record itself.
+            let transaction = connection.transaction()?;
+            transaction.execute_batch("ALTER TABLE trail DROP COLUMN event_id")?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            Ok(transaction.commit()?)
+        }
         found => Err(OpenFailed::Newer { found }),
     }
 }
@@ -141,8 +159,8 @@ fn write(connection: &Connection, batch: &[Commit]) -> Result<(), rusqlite::Erro
     let mut put = connection.prepare_cached("INSERT OR REPLACE INTO entity (kind, id, body) VALUES (?1, ?2, ?3)")?;
     let mut delete = connection.prepare_cached("DELETE FROM entity WHERE kind = ?1 AND id = ?2")?;
     let mut record = connection.prepare_cached(
-        "INSERT INTO trail (time_ms, event_id, request_id, event_name, account, principal, key, error_code, json, explanation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO trail (time_ms, request_id, event_name, account, principal, key, error_code, json, explanation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let mut revisions = 0;
     for commit in batch {
@@ -153,9 +171,9 @@ fn write(connection: &Connection, batch: &[Commit]) -> Result<(), rusqlite::Erro
             };
         }
         revisions += i64::from(!commit.rows.is_empty());
-        for Record { request_id, time_ms, event_name, account, principal, key, error_code, json, explanation, event_id } in &commit.records {
+        for Record { request_id, time_ms, event_name, account, principal, key, error_code, json, explanation } in &commit.records {
             let account = account.map(|account| account.to_string());
-            record.execute(params![time_ms, event_id, request_id, event_name, account, principal, key, error_code, json, explanation])?;
+            record.execute(params![time_ms, request_id, event_name, account, principal, key, error_code, json, explanation])?;
         }
     }
     if revisions > 0 {
@@ -173,7 +191,7 @@ fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(format!("{what} does not read"));
     let root_key = meta("root-key")?.map(|text| text.parse().map_err(|_| corrupt("the root key's check value"))).transpose()?;
     let revision = meta("revision")?.map(|text| text.parse().map_err(|_| corrupt("the revision"))).transpose()?.unwrap_or(0);
-    let latest_ms = connection.query_row("SELECT COALESCE(MAX(time_ms), 0) FROM trail", [], |row| row.get(0)).map_err(store_error)?;
+    let latest_ms = connection.query_row("SELECT COALESCE(MAX(time_ms), 0) FROM (SELECT time_ms FROM trail ORDER BY seq DESC LIMIT ?1)", [LATEST_RECORDS], |row| row.get(0)).map_err(store_error)?;
     let mut statement = connection.prepare("SELECT kind, id, body FROM entity").map_err(store_error)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(store_error)?;
     let mut entities = Vec::new();
@@ -307,7 +325,6 @@ mod tests {
 
     fn record(request_id: &str) -> Record {
         Record {
-            event_id: "e".into(),
             request_id: request_id.into(),
             time_ms: 7,
             event_name: "CreateKey".into(),
@@ -377,6 +394,20 @@ mod tests {
         store.connection.pragma_update(None, "user_version", 99).unwrap();
         drop(store);
         assert!(matches!(SqliteStore::open(directory.path()), Err(OpenFailed::Newer { found: 99 })));
+    }
+
+    #[test]
+    fn the_first_schema_is_brought_up_to_date() {
+        let directory = private_directory();
+        let old = Connection::open(directory.path().join("keyward.db")).unwrap();
+        std::fs::set_permissions(directory.path().join("keyward.db"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        old.execute_batch(&SCHEMA.replace("request_id TEXT NOT NULL,", "event_id TEXT NOT NULL, request_id TEXT NOT NULL,")).unwrap();
+        old.execute("INSERT INTO trail (time_ms, event_id, request_id, event_name, json) VALUES (9, 'e', 'r', 'n', '{}')", []).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let mut store = SqliteStore::open(directory.path()).unwrap();
+        store.commit(&[put("111122223333")]).unwrap();
+        assert_eq!(store.load().unwrap().latest_ms, 9);
     }
 
     #[test]
