@@ -61,11 +61,8 @@ fn grant(number: usize, key: &KeyFacts) -> Arc<Grant> {
 }
 
 fn benches(criterion: &mut Criterion) {
-    let context: BTreeMap<String, String> = [
-        ("project".to_owned(), "shieldsync-prod".to_owned()),
-        ("aws:s3:arn".to_owned(), "arn:aws:s3:::prod-data/orders.parquet".to_owned()),
-    ]
-    .into();
+    let context: BTreeMap<String, String> =
+        [("project".to_owned(), "shieldsync-prod".to_owned()), ("aws:s3:arn".to_owned(), "arn:aws:s3:::prod-data/orders.parquet".to_owned())].into();
     let article = key(ARTICLE);
     let app = session("111122223333", "app-data-plane");
     let mut facts = CallFacts::new("ap-south-1".parse().unwrap());

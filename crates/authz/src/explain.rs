@@ -452,7 +452,9 @@ impl<'a> Teller<'a> {
         let nearest = self.own_policy().and_then(|(policy, _)| self.lacking_least_in_own_policy(policy));
         match nearest {
             Some((Lack::Conditions(_), miss)) => return self.unmet_condition_summary(&miss),
-            Some((Lack::Action, miss)) => return format!("{} means this caller, but {} is not among its actions.", capital(&miss.name), self.request.action),
+            Some((Lack::Action, miss)) => {
+                return format!("{} means this caller, but {} is not among its actions.", capital(&miss.name), self.request.action);
+            }
             Some((Lack::Resource | Lack::Principal, _)) | None => {}
         }
         if self.layers.identity.allows() {

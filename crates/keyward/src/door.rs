@@ -50,6 +50,12 @@ enum DoorCommand {
     Forward {
         /// SERVICE.REGION of the door
         door: String,
+        /// Assume this role with your credentials first, and forward its session
+        #[arg(long, value_name = "ROLE_ARN")]
+        assume_role: Option<String>,
+        /// What to call the role's session
+        #[arg(long, default_value = "keyward", requires = "assume_role")]
+        session_name: String,
         #[command(flatten)]
         exchange: ExchangeArgs,
     },
@@ -110,9 +116,12 @@ pub(crate) fn run(arguments: &DoorArgs) -> anyhow::Result<()> {
             Ok(())
         }
         DoorCommand::Delete { door, estate } => request(estate, Ask::DeleteDoor { id: door.clone() }),
-        DoorCommand::Forward { door, exchange } => {
+        DoorCommand::Forward { door, assume_role, session_name, exchange } => {
             let (service, region) = parts(door)?;
-            let caller = Client { authority: String::new(), credentials: own_credentials()?, region: region.to_owned() };
+            let mut caller = Client { authority: exchange.authority(), credentials: own_credentials()?, region: region.to_owned() };
+            if let Some(role) = assume_role {
+                caller.credentials = assumed(&caller, role, session_name)?;
+            }
             let proof = caller.proof(service, &format!("{service}.{region}.amazonaws.com"), rim::now());
             exchange_for(exchange, region, "ForwardAccess", &json!({ "Request": proof }))
         }
@@ -121,6 +130,29 @@ pub(crate) fn run(arguments: &DoorArgs) -> anyhow::Result<()> {
             exchange_for(exchange, region, "ActAsService", &json!({ "SourceArn": source_arn }))
         }
     }
+}
+
+impl ExchangeArgs {
+    fn authority(&self) -> String {
+        self.endpoint.strip_prefix("http://").unwrap_or(&self.endpoint).trim_end_matches('/').to_owned()
+    }
+}
+
+fn assumed(caller: &Client, role: &str, session_name: &str) -> anyhow::Result<Credentials> {
+    let parameters = [("Action", "AssumeRole"), ("Version", "2011-06-15"), ("RoleArn", role), ("RoleSessionName", session_name)];
+    let answer = runtime()?.block_on(caller.query("sts", &parameters, rim::now()))?;
+    if !answer.is_success() {
+        bail!("{}: {}", answer.error_code(), answer.error_message());
+    }
+    Ok(Credentials {
+        access_key_id: answer.element("AccessKeyId"),
+        secret_access_key: Zeroizing::new(answer.element("SecretAccessKey")),
+        session_token: Some(answer.element("SessionToken")),
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")
 }
 
 fn parts(door: &str) -> anyhow::Result<(&str, &str)> {
@@ -138,15 +170,13 @@ fn own_credentials() -> anyhow::Result<Credentials> {
 }
 
 fn exchange_for(arguments: &ExchangeArgs, region: &str, operation: &str, input: &Value) -> anyhow::Result<()> {
-    let authority = arguments.endpoint.strip_prefix("http://").unwrap_or(&arguments.endpoint).trim_end_matches('/').to_owned();
     let credentials = Credentials {
         access_key_id: arguments.door_key_id.clone(),
         secret_access_key: Zeroizing::new(arguments.door_secret.clone()),
         session_token: None,
     };
-    let client = Client { authority, credentials, region: region.to_owned() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    let answer = runtime.block_on(client.json("keyward", &format!("Keyward.{operation}"), input, rim::now()))?;
+    let client = Client { authority: arguments.authority(), credentials, region: region.to_owned() };
+    let answer = runtime()?.block_on(client.json("keyward", &format!("Keyward.{operation}"), input, rim::now()))?;
     if !answer.is_success() {
         bail!("{}: {}", answer.error_code(), answer.error_message());
     }

@@ -191,7 +191,9 @@ fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(format!("{what} does not read"));
     let root_key = meta("root-key")?.map(|text| text.parse().map_err(|_| corrupt("the root key's check value"))).transpose()?;
     let revision = meta("revision")?.map(|text| text.parse().map_err(|_| corrupt("the revision"))).transpose()?.unwrap_or(0);
-    let latest_ms = connection.query_row("SELECT COALESCE(MAX(time_ms), 0) FROM (SELECT time_ms FROM trail ORDER BY seq DESC LIMIT ?1)", [LATEST_RECORDS], |row| row.get(0)).map_err(store_error)?;
+    let latest_ms = connection
+        .query_row("SELECT COALESCE(MAX(time_ms), 0) FROM (SELECT time_ms FROM trail ORDER BY seq DESC LIMIT ?1)", [LATEST_RECORDS], |row| row.get(0))
+        .map_err(store_error)?;
     let mut statement = connection.prepare("SELECT kind, id, body FROM entity").map_err(store_error)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(store_error)?;
     let mut entities = Vec::new();
