@@ -21,9 +21,10 @@ class Ledger:
 
     def __init__(self, number):
         self.number = number
-        self.keys = {}  # ARN → {"policies": [acknowledged…], "pending_policy", "grants": {id: "made" | "revoking" | "revoked"}}
+        self.keys = {}  # ARN → {"policy": the acknowledged one, "pending": unanswered ones, "grants": {id: "made" | "revoking" | "revoked"}}
         self.requests = []
         self.unanswered_keys = 0
+        self.fault = None
 
     def write(self, server, chance):
         """Writes until the server is gone."""
@@ -34,7 +35,7 @@ class Ledger:
         except (BotoCoreError, HTTPClientError):
             return
         except ClientError as error:  # a refusal is a fault: everything that is asked for here is allowed
-            raise AssertionError(f"seed {chance.seed_number}: {error}") from error
+            self.fault = error
 
     def answered(self, answer):
         self.requests.append(answer["ResponseMetadata"]["RequestId"])
@@ -46,7 +47,7 @@ class Ledger:
             self.unanswered_keys += 1
             arn = self.answered(kms.create_key(Description=f"writer {self.number}"))["KeyMetadata"]["Arn"]
             self.unanswered_keys -= 1
-            self.keys[arn] = {"policy": None, "pending": None, "grants": {}, "unanswered_grants": 0}
+            self.keys[arn] = {"policy": None, "pending": [], "grants": {}, "unanswered_grants": 0}
             return
         arn = chance.choice(list(self.keys))
         key = self.keys[arn]
@@ -57,9 +58,10 @@ class Ledger:
             key["unanswered_grants"] -= 1
             key["grants"][made["GrantId"]] = "made"
         elif kind == "policy":
-            key["pending"] = policy(root(OWNER), root(OTHER, f"kms:Decrypt{chance.randrange(10**9)}"))
-            self.answered(kms.put_key_policy(KeyId=arn, Policy=key["pending"]))
-            key["policy"], key["pending"] = key["pending"], None
+            text = policy(root(OWNER), root(OTHER, f"kms:Decrypt{chance.randrange(10**9)}"))
+            key["pending"].append(text)
+            self.answered(kms.put_key_policy(KeyId=arn, Policy=text))
+            key["policy"], key["pending"] = text, []
         else:
             alive = [grant for grant, state in key["grants"].items() if state == "made"]
             if alive:
@@ -71,11 +73,9 @@ class Ledger:
     def check(self, kms, arn):
         key = self.keys[arn]
         text = kms.get_key_policy(KeyId=arn)["Policy"]
-        if key["pending"] is None:
-            assert key["policy"] is None or text == key["policy"]
-        else:
-            assert text in (key["policy"], key["pending"]) or key["policy"] is None
-            key["policy"], key["pending"] = text, None
+        # Unanswered ones of several rounds may wait here: any of them may have been the last that was written.
+        assert text == key["policy"] or text in key["pending"] or (key["policy"] is None and "key-default-1" in text)
+        key["policy"], key["pending"] = text, []
         grants = {grant["GrantId"]: grant for page in kms.get_paginator("list_grants").paginate(KeyId=arn) for grant in page["Grants"]}
         for grant, state in key["grants"].items():
             if state == "made":
@@ -95,19 +95,17 @@ def test_fifty_kills_lose_nothing_that_was_acknowledged(server):
     print(f"to run it again: KEYWARD_SEED={seed}")
     chance = random.Random(seed)
     ledgers = [Ledger(number) for number in range(WRITERS)]
-    written = 0
     for kill in range(KILLS):
         writers = []
         for ledger in ledgers:
-            own = random.Random(chance.randrange(10**9))
-            own.seed_number = seed
-            writers.append(threading.Thread(target=ledger.write, args=(server, own)))
+            writers.append(threading.Thread(target=ledger.write, args=(server, random.Random(chance.randrange(10**9)))))
         for writer in writers:
             writer.start()
         time.sleep(chance.uniform(0.02, 0.12))
         server.stop(signal.SIGKILL)
         for writer in writers:
             writer.join()
+        assert [ledger.fault for ledger in ledgers] == [None] * WRITERS
         server.start()
         kms = server.kms()
         there = [key["KeyArn"] for page in kms.get_paginator("list_keys").paginate() for key in page["Keys"]]
@@ -117,7 +115,7 @@ def test_fifty_kills_lose_nothing_that_was_acknowledged(server):
         for arn in set(there) - set(known):
             # Unacknowledged, and whole: it has its policy and its material.
             assert kms.encrypt(KeyId=arn, Plaintext=b"x") and kms.get_key_policy(KeyId=arn)
-            ledgers[0].keys[arn] = {"policy": None, "pending": None, "grants": {}, "unanswered_grants": 0}
+            ledgers[0].keys[arn] = {"policy": None, "pending": [], "grants": {}, "unanswered_grants": 0}
         for ledger in ledgers:
             ledger.unanswered_keys = 0
         # Each round looks at some keys, the last at all of them.
