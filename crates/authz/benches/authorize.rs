@@ -1,5 +1,7 @@
 //! The cost of a decision. Each bench defends a sentence: a decision is lost in the noise of the call that asks for it.
 
+#![expect(clippy::unwrap_used, reason = "a bench may fail loudly")]
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;

@@ -5,6 +5,14 @@
 //! for absolute rates say more about the machine than about the server. Every answered call is on disk with its trail
 //! record: the data directory is under `target/`, not in memory.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a bench may fail loudly, and measures time"
+)]
+
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -214,7 +222,6 @@ fn generate_data_key(server: &Server) -> Vec<u8> {
         secret_access_key: Zeroizing::new(exported("AWS_SECRET_ACCESS_KEY")),
         session_token: None,
     };
-    #[expect(clippy::disallowed_methods, reason = "the bench signs as of now")]
     let now = jiff::Timestamp::now();
     let client = Client { authority: server.authority.clone(), credentials: credentials.clone(), region: "us-east-1".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
