@@ -150,8 +150,8 @@ impl Tour<'_> {
     async fn call(&mut self, actor: &Actor, operation: &str, key: &str, mut input: Value, expect: Expect) -> anyhow::Result<Answer> {
         let context = input.get("EncryptionContext").cloned().unwrap_or_default();
         // A decryption names no key: the ciphertext does. An operation without key has none to name.
-        if key != "*" && operation != "Decrypt" {
-            input["KeyId"] = json!(key);
+        if let (true, Some(members)) = (key != "*" && operation != "Decrypt", input.as_object_mut()) {
+            members.insert("KeyId".to_owned(), json!(key));
         }
         let answer = actor.client.json("kms", &format!("TrentService.{operation}"), &input, rim::now()).await?;
         let question = Question {
