@@ -129,15 +129,17 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("taskset, of the package util-linux");
-        let mut lines = Vec::new();
-        for line in BufReader::new(process.stdout.take().expect("its output")).lines() {
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        let mut server = Self { process, authority: String::new(), lines: Vec::new() };
+        for line in output.lines() {
             let line = line.expect("a line");
             if let Some((_, authority)) = line.split_once("ready on http://") {
-                return Self { process, authority: authority.trim().to_owned(), lines };
+                server.authority = authority.trim().to_owned();
+                return server;
             }
-            lines.push(line);
+            server.lines.push(line);
         }
-        panic!("the server did not become ready: {lines:?}");
+        panic!("the server did not become ready: {:?}", server.lines);
     }
 
     /// User and system time so far, in microseconds. `taskset` became the server, so the process is the server's.
