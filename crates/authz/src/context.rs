@@ -39,10 +39,10 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// Key ops, CreateKey, custom key store ops: where `kms:CallerAccount` exists (A511); (A504) nowhere else.
-    fn is_key_op_or_like(&self) -> bool {
-        self.key().is_some()
-            || self.request.action.kms().is_some_and(|permission| permission.name() == "CreateKey" || permission.name().contains("CustomKeyStore"))
+    /// Whether requests for this permission carry the key (A504); the alias half of an operation carries none (A405).
+    fn carries(&self, name: KeyName) -> bool {
+        let on_alias = matches!(self.target.resource, Resource::Alias { .. });
+        !on_alias && self.request.action.kms().is_some_and(|permission| permission.carries(name))
     }
 
     fn kms(&self, name: KeyName, part: &str) -> Values<'a> {
@@ -50,10 +50,10 @@ impl<'a> RequestContext<'a> {
         let key = self.key();
         let fact = |get: fn(&'a KeyFacts) -> &'a str| Values::one_or_absent(key.map(get));
         match name {
-            K::CallerAccount if self.is_key_op_or_like() => {
+            K::CallerAccount if self.carries(name) => {
                 Values::one_or_absent(self.subject.principal.account().map(|account| account.to_string())) // [A511]
             }
-            K::ViaService if key.is_some() || self.request.action.kms().is_some_and(|permission| permission.name() == "CreateKey") => {
+            K::ViaService if self.carries(name) => {
                 Values::one_or_absent(self.request.call.via.as_ref().map(|via| via.service())) // [A512]
             }
             K::KeySpec | K::CustomerMasterKeySpec => fact(|key| &key.spec), // [A505] [A549]
@@ -65,22 +65,18 @@ impl<'a> RequestContext<'a> {
                 MultiRegionKeyType::Replica => "REPLICA",
             })),
             K::ResourceAliases if !self.for_key_policy => self.resource_aliases(), // [A546]
-            K::RequestAlias => Values::one_or_absent(self.request.alias.map(|alias| alias.as_str())), // [A545]
-            K::EncryptionContext => match self.request.encryption_context {
+            K::RequestAlias if self.carries(name) => Values::one_or_absent(self.request.alias.map(|alias| alias.as_str())), // [A545]
+            K::EncryptionContext if self.carries(name) => match self.request.encryption_context {
                 Some(pairs) => Values::from_family(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), part), // [A540]
                 None => Values::Absent,
             },
-            K::EncryptionContextKeys => match self.request.encryption_context.filter(|pairs| !pairs.is_empty()) {
+            K::EncryptionContextKeys if self.carries(name) => match self.request.encryption_context.filter(|pairs| !pairs.is_empty()) {
                 Some(pairs) => Values::Many(pairs.keys().map(|name| Cow::Borrowed(name.as_str())).collect()), // [A541]
                 None => Values::Absent,
             },
-            K::GrantIsForAwsResource if self.is_grant_management() => Values::bool(self.request.call.via.is_some()), // [A550]
+            K::GrantIsForAwsResource if self.carries(name) => Values::bool(self.request.call.via.is_some()), // [A550]
             _ => Values::Absent,
         }
-    }
-
-    fn is_grant_management(&self) -> bool {
-        self.request.action.kms().is_some_and(|permission| matches!(permission.name(), "CreateGrant" | "ListGrants" | "RevokeGrant"))
     }
 
     fn resource_aliases(&self) -> Values<'a> {

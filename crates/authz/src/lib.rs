@@ -36,5 +36,5 @@ pub use facts::{
 pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest};
 pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
-pub use operation::{GrantOperation, Operation, ResourceKind};
+pub use operation::{GrantOperation, Operation};
 pub use sentence::{hidden_sentence, sentence};

@@ -2,22 +2,11 @@
 
 use std::fmt;
 
-use keyward_policy::KmsPermission;
+use keyward_policy::{KeyName, KmsPermission, ResourceKind};
 use serde::{Deserialize, Serialize};
 
-/// On what an operation is decided.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ResourceKind {
-    /// A key.
-    Key,
-    /// An alias and the key, or keys, behind it (A405).
-    AliasAndKey,
-    /// Nothing: identity policies alone (A403).
-    None,
-}
-
 macro_rules! operations {
-    ($($name:ident $kind:ident $($flag:ident)*;)*) => {
+    ($($name:ident $($flag:ident)*;)*) => {
         /// An operation of the KMS API.
         #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         #[expect(missing_docs, reason = "each variant is the API operation of the same name")]
@@ -30,11 +19,6 @@ macro_rules! operations {
             /// As the API spells it.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
-            }
-
-            /// On what it is decided.
-            pub const fn resource(self) -> ResourceKind {
-                match self { $(Self::$name => ResourceKind::$kind,)* }
             }
 
             const fn flags(self) -> &'static [Flag] {
@@ -60,67 +44,65 @@ enum Flag {
     crypto,
     /// Changes nothing (A1005).
     read,
-    /// Carries an encryption context (A540).
-    ctx,
 }
 
 operations! {
-    CancelKeyDeletion Key;
-    ConnectCustomKeyStore None;
-    CreateAlias AliasAndKey;
-    CreateCustomKeyStore None;
-    CreateGrant Key xacct grant tok dry ctx;
-    CreateKey None;
-    Decapsulate Key xacct grant tok dry crypto read;
-    Decrypt Key xacct grant tok dry crypto read ctx;
-    DeleteAlias AliasAndKey;
-    DeleteCustomKeyStore None;
-    DeleteImportedKeyMaterial Key;
-    DeriveSharedSecret Key xacct grant tok dry crypto read;
-    DescribeCustomKeyStores None read;
-    DescribeKey Key xacct grant tok read;
-    DisableKey Key;
-    DisableKeyRotation Key;
-    DisconnectCustomKeyStore None;
-    EnableKey Key;
-    EnableKeyRotation Key;
-    Encapsulate Key xacct grant tok dry crypto read;
-    Encrypt Key xacct grant tok dry crypto read ctx;
-    GenerateDataKey Key xacct grant tok dry crypto read ctx;
-    GenerateDataKeyPair Key xacct grant tok dry crypto read ctx;
-    GenerateDataKeyPairWithoutPlaintext Key xacct grant tok dry crypto read ctx;
-    GenerateDataKeyWithoutPlaintext Key xacct grant tok dry crypto read ctx;
-    GenerateMac Key xacct grant tok dry crypto read;
-    GenerateRandom None read;
-    GetKeyLastUsage Key read;
-    GetKeyPolicy Key read;
-    GetKeyRotationStatus Key xacct read;
-    GetParametersForImport Key read;
-    GetPublicKey Key xacct grant tok read;
-    ImportKeyMaterial Key;
-    ListAliases None read;
-    ListGrants Key xacct read;
-    ListKeyPolicies Key read;
-    ListKeyRotations Key read;
-    ListKeys None read;
-    ListResourceTags Key read;
-    ListRetirableGrants None read;
-    PutKeyPolicy Key;
-    ReEncrypt Key xacct tok dry crypto read ctx;
-    ReplicateKey Key;
-    RetireGrant Key xacct grant dry ctx;
-    RevokeGrant Key xacct dry;
-    RotateKeyOnDemand Key;
-    ScheduleKeyDeletion Key;
-    Sign Key xacct grant tok dry crypto read;
-    TagResource Key;
-    UntagResource Key;
-    UpdateAlias AliasAndKey;
-    UpdateCustomKeyStore None;
-    UpdateKeyDescription Key;
-    UpdatePrimaryRegion Key;
-    Verify Key xacct grant tok dry crypto read;
-    VerifyMac Key xacct grant tok dry crypto read;
+    CancelKeyDeletion;
+    ConnectCustomKeyStore;
+    CreateAlias;
+    CreateCustomKeyStore;
+    CreateGrant xacct grant tok dry;
+    CreateKey;
+    Decapsulate xacct grant tok dry crypto read;
+    Decrypt xacct grant tok dry crypto read;
+    DeleteAlias;
+    DeleteCustomKeyStore;
+    DeleteImportedKeyMaterial;
+    DeriveSharedSecret xacct grant tok dry crypto read;
+    DescribeCustomKeyStores read;
+    DescribeKey xacct grant tok read;
+    DisableKey;
+    DisableKeyRotation;
+    DisconnectCustomKeyStore;
+    EnableKey;
+    EnableKeyRotation;
+    Encapsulate xacct grant tok dry crypto read;
+    Encrypt xacct grant tok dry crypto read;
+    GenerateDataKey xacct grant tok dry crypto read;
+    GenerateDataKeyPair xacct grant tok dry crypto read;
+    GenerateDataKeyPairWithoutPlaintext xacct grant tok dry crypto read;
+    GenerateDataKeyWithoutPlaintext xacct grant tok dry crypto read;
+    GenerateMac xacct grant tok dry crypto read;
+    GenerateRandom read;
+    GetKeyLastUsage read;
+    GetKeyPolicy read;
+    GetKeyRotationStatus xacct read;
+    GetParametersForImport read;
+    GetPublicKey xacct grant tok read;
+    ImportKeyMaterial;
+    ListAliases read;
+    ListGrants xacct read;
+    ListKeyPolicies read;
+    ListKeyRotations read;
+    ListKeys read;
+    ListResourceTags read;
+    ListRetirableGrants read;
+    PutKeyPolicy;
+    ReEncrypt xacct tok dry crypto read;
+    ReplicateKey;
+    RetireGrant xacct grant dry;
+    RevokeGrant xacct dry;
+    RotateKeyOnDemand;
+    ScheduleKeyDeletion;
+    Sign xacct grant tok dry crypto read;
+    TagResource;
+    UntagResource;
+    UpdateAlias;
+    UpdateCustomKeyStore;
+    UpdateKeyDescription;
+    UpdatePrimaryRegion;
+    Verify xacct grant tok dry crypto read;
+    VerifyMac xacct grant tok dry crypto read;
 }
 
 impl Operation {
@@ -136,6 +118,11 @@ impl Operation {
     /// The permission of the same name; `None` for ReEncrypt, which has two others (A404).
     pub fn permission(self) -> Option<KmsPermission> {
         KmsPermission::named(self.name())
+    }
+
+    /// On what it is decided, which is told by its permissions.
+    pub fn resource(self) -> ResourceKind {
+        self.permission().map_or(ResourceKind::Key, KmsPermission::resource)
     }
 
     /// Whether keys of other accounts may be named (A313).
@@ -170,7 +157,7 @@ impl Operation {
 
     /// Whether it carries an encryption context (A540).
     pub fn has_encryption_context(self) -> bool {
-        self.has(Flag::ctx)
+        self.permission().is_none_or(|permission| permission.carries(KeyName::EncryptionContext))
     }
 }
 
@@ -233,6 +220,14 @@ mod tests {
         assert!(Operation::ALL.is_sorted_by_key(|operation| operation.name()));
         let without: Vec<_> = Operation::ALL.iter().filter(|operation| operation.permission().is_none()).collect();
         assert_eq!(without, [&Operation::ReEncrypt]); // [A402] [A404]
+    }
+
+    #[test]
+    fn nine_operations_carry_an_encryption_context() {
+        let carrying = Operation::ALL.iter().filter(|operation| operation.has_encryption_context());
+        assert_eq!(carrying.count(), 9); // [A540]
+        assert!(Operation::ReEncrypt.has_encryption_context());
+        assert_eq!(Operation::ReEncrypt.resource(), ResourceKind::Key);
     }
 
     #[test]

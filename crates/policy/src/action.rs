@@ -3,69 +3,21 @@
 use std::fmt;
 
 use crate::glob::Glob;
+use crate::permission::{Row, TABLE};
 
-/// Every permission of KMS in alphabetical order, (A401) (A402): one per operation, save that ReEncrypt is two (A404),
-/// and the internal `SynchronizeMultiRegionKey`.
-pub const KMS_PERMISSIONS: [&str; 58] = [
-    "CancelKeyDeletion",
-    "ConnectCustomKeyStore",
-    "CreateAlias",
-    "CreateCustomKeyStore",
-    "CreateGrant",
-    "CreateKey",
-    "Decapsulate",
-    "Decrypt",
-    "DeleteAlias",
-    "DeleteCustomKeyStore",
-    "DeleteImportedKeyMaterial",
-    "DeriveSharedSecret",
-    "DescribeCustomKeyStores",
-    "DescribeKey",
-    "DisableKey",
-    "DisableKeyRotation",
-    "DisconnectCustomKeyStore",
-    "EnableKey",
-    "EnableKeyRotation",
-    "Encapsulate",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyPair",
-    "GenerateDataKeyPairWithoutPlaintext",
-    "GenerateDataKeyWithoutPlaintext",
-    "GenerateMac",
-    "GenerateRandom",
-    "GetKeyLastUsage",
-    "GetKeyPolicy",
-    "GetKeyRotationStatus",
-    "GetParametersForImport",
-    "GetPublicKey",
-    "ImportKeyMaterial",
-    "ListAliases",
-    "ListGrants",
-    "ListKeyPolicies",
-    "ListKeyRotations",
-    "ListKeys",
-    "ListResourceTags",
-    "ListRetirableGrants",
-    "PutKeyPolicy",
-    "ReEncryptFrom",
-    "ReEncryptTo",
-    "ReplicateKey",
-    "RetireGrant",
-    "RevokeGrant",
-    "RotateKeyOnDemand",
-    "ScheduleKeyDeletion",
-    "Sign",
-    "SynchronizeMultiRegionKey",
-    "TagResource",
-    "UntagResource",
-    "UpdateAlias",
-    "UpdateCustomKeyStore",
-    "UpdateKeyDescription",
-    "UpdatePrimaryRegion",
-    "Verify",
-    "VerifyMac",
-];
+/// The names of all permissions of KMS in alphabetical order (A401).
+pub const KMS_PERMISSIONS: [&str; TABLE.len()] = {
+    let mut names = [""; TABLE.len()];
+    let mut at = 0;
+    while at < TABLE.len() {
+        #[expect(clippy::indexing_slicing, reason = "`at` is below the length of both; iterators are not const")]
+        {
+            names[at] = TABLE[at].0;
+        }
+        at += 1;
+    }
+    names
+};
 
 /// One of [`KMS_PERMISSIONS`], as its place in that list.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -93,6 +45,10 @@ impl KmsPermission {
 
     fn bit(self) -> u64 {
         1 << self.0
+    }
+
+    pub(crate) fn row(self) -> Option<&'static Row> {
+        TABLE.get(usize::from(self.0))
     }
 }
 

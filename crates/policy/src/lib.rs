@@ -25,6 +25,7 @@ mod document;
 mod glob;
 mod json;
 mod key;
+mod permission;
 mod principal;
 
 pub use action::{Action, ActionPattern, KMS_PERMISSIONS, KmsPermission};
@@ -34,4 +35,5 @@ pub use document::{Effect, Issue, Policy, PolicyKind, Statement, Version};
 pub use glob::Glob;
 pub use json::{JSON_DEPTH_MAX, Span};
 pub use key::{ConditionKey, Context, KeyName, MapContext, Values};
+pub use permission::ResourceKind;
 pub use principal::{PrincipalElement, PrincipalEntry, PrincipalKind};
