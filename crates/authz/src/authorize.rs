@@ -175,6 +175,52 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
     decision
 }
 
+/// One of the ways in which an allowed request is allowed, and which of the caller's own layers it needs.
+pub(crate) struct OneWay {
+    pub(crate) layer: Layer,
+    pub(crate) statements: Vec<StatementRef>,
+    pub(crate) needs_identity: bool,
+    pub(crate) needs_limits: bool,
+}
+
+/// Every way in which an allowed request is allowed, the deciding one first: what would still allow it if that were gone.
+/// Empty if the request is refused.
+pub(crate) fn every_way(subject: &Subject, target: &Target<'_>, request: &Request<'_>, layers: &Layers) -> Vec<OneWay> {
+    let decision = decide(subject, target, request, layers);
+    if !decision.is_allowed() {
+        return Vec::new();
+    }
+    let situation = Situation::of(subject, target, request);
+    let root = matches!(subject.principal, Principal::Root { .. });
+    let one = |decision: Decision, needs_identity: bool, needs_limits: bool| OneWay {
+        layer: decision.layer,
+        statements: decision.statements,
+        needs_identity: needs_identity && !root,
+        needs_limits,
+    };
+    if matches!(situation, Situation::Retire | Situation::IdentityAlone) {
+        let by_identity = decision.layer == Layer::Identity;
+        return vec![one(decision, by_identity, true)];
+    }
+    let mut ways = Vec::new();
+    // A role that the key policy names beside its session is among the statements of the direct way.
+    let covered = |source: &Source| *source == Source::Bounded && !layers.resource.direct.is_empty();
+    for source in Source::ALL.iter().filter(|source| !covered(source)) {
+        let Some(decision) = source.allow(situation, subject, layers) else { continue };
+        match source {
+            Source::Direct => ways.push(one(decision, false, subject.facts.assumed_root)),
+            Source::Bounded => ways.push(one(decision, false, true)),
+            Source::Both => ways.push(one(decision, true, true)),
+            Source::Grant => ways.extend(layers.grants.iter().filter(|grant| grant_limit(subject, layers, grant.who).is_ok()).map(|grant| {
+                let at = StatementRef { origin: Origin::Grant(grant.at), statement: 0 };
+                let of_account = grant.who == GranteeMatch::OfAccount;
+                one(Decision::allow(Layer::Grant, &["A307"], vec![at]), of_account, grant.who != GranteeMatch::Itself)
+            })),
+        }
+    }
+    ways
+}
+
 /// Which sources can allow at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Situation {
@@ -264,49 +310,86 @@ fn limits(subject: &Subject, layers: &Layers) -> Result<(), Layer> {
 
 /// Nobody denied. Who allows?
 fn by_allows(situation: Situation, subject: &Subject, request: &Request<'_>, layers: &Layers) -> Decision {
-    let resource = &layers.resource;
     match situation {
         Situation::Retire => by_retirement(subject, request, layers),
         Situation::IdentityAlone => match own_side(subject, layers) {
             Ok(()) => Decision::allow(Layer::Identity, &["A403"], layers.identity.allows.clone()),
             Err(layer) => Decision::silent(layer, &["A403"]),
         },
-        // [A307] One of three sources allows: the key policy itself, the key policy's delegation with identity policies, a grant.
-        Situation::OneAccount => {
-            let limits = limits(subject, layers);
-            let own = own_side(subject, layers);
-            match (!resource.direct.is_empty(), !resource.bounded.is_empty(), !resource.delegated.is_empty()) {
-                // [A210] The task policy of an assumed root limits it.
-                (true, _, _) if subject.facts.assumed_root && limits.is_err() => Decision::silent(Layer::Session, &["A210"]),
-                (true, _, _) => Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits.is_ok())),
-                (false, true, _) if limits.is_ok() => Decision::allow(Layer::KeyPolicy, &["A307", "A213"], resource.bounded.clone()),
-                (false, _, true) if own.is_ok() => {
-                    Decision::allow(Layer::Identity, &["A307", "A303"], joined(&resource.delegated, &layers.identity.allows))
-                }
-                (false, bounded, delegated) => match by_grant(subject, layers) {
-                    Some(decision) => decision,
-                    // The named role's limits are what is missing.
-                    None if bounded => Decision::silent(limits.err().unwrap_or(Layer::Boundary), &["A213"]),
-                    None if delegated => Decision::silent(own.err().unwrap_or(Layer::Identity), &["A218", "A307"]),
-                    None => match refused_grant_limit(subject, layers) {
-                        Some(layer) => Decision::silent(layer, &["A608"]),
-                        None => Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
-                    },
-                },
+        Situation::OneAccount | Situation::AcrossAccounts => Source::ALL
+            .iter()
+            .find_map(|source| source.allow(situation, subject, layers))
+            .unwrap_or_else(|| missing(situation, subject, layers)),
+    }
+}
+
+/// What can allow a request on a key by itself, in the order in which it is told (A307) (A310).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    /// The key policy names the caller itself.
+    Direct,
+    /// The key policy names the caller's role, or the user behind it.
+    Bounded,
+    /// The key policy names the caller's account, or across accounts admits the caller at all, and identity policies allow.
+    Both,
+    /// A grant.
+    Grant,
+}
+
+impl Source {
+    const ALL: [Self; 4] = [Self::Direct, Self::Bounded, Self::Both, Self::Grant];
+
+    fn allow(self, situation: Situation, subject: &Subject, layers: &Layers) -> Option<Decision> {
+        let resource = &layers.resource;
+        let across = situation == Situation::AcrossAccounts;
+        let root = matches!(subject.principal, Principal::Root { .. });
+        match self {
+            // [A210] The task policy of an assumed root limits it.
+            Self::Direct if across || resource.direct.is_empty() || assumed_root_limited(subject, layers) => None,
+            Self::Direct => {
+                Some(Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits(subject, layers).is_ok())))
             }
-        }
-        // [A310] Both halves, or a grant for both [A641].
-        Situation::AcrossAccounts => match (own_side(subject, layers), resource.admits()) {
+            Self::Bounded if across || resource.bounded.is_empty() || limits(subject, layers).is_err() => None,
+            Self::Bounded => Some(Decision::allow(Layer::KeyPolicy, &["A307", "A213"], resource.bounded.clone())),
+            Self::Both if own_side(subject, layers).is_err() => None,
+            Self::Both if across && !resource.admits() => None,
             // [A312] A foreign root user's own side needs no policy, so the key policy alone allows.
-            (Ok(()), true) if matches!(subject.principal, Principal::Root { .. }) => {
-                Decision::allow(Layer::KeyPolicy, &["A310", "A312"], resource.allows())
-            }
-            (Ok(()), true) => Decision::allow(Layer::Identity, &["A310"], joined(&resource.allows(), &layers.identity.allows)),
-            (own, _) => by_grant(subject, layers).unwrap_or_else(|| {
-                // [A906] The own side is told first.
-                Decision::silent(own.err().unwrap_or(Layer::KeyPolicy), &["A310", "A906"])
-            }),
-        },
+            Self::Both if across && root => Some(Decision::allow(Layer::KeyPolicy, &["A310", "A312"], resource.allows())),
+            Self::Both if across => Some(Decision::allow(Layer::Identity, &["A310"], joined(&resource.allows(), &layers.identity.allows))),
+            Self::Both if resource.delegated.is_empty() => None,
+            Self::Both => Some(Decision::allow(Layer::Identity, &["A307", "A303"], joined(&resource.delegated, &layers.identity.allows))),
+            // [A210] What limits an assumed root limits it whatever allows.
+            Self::Grant if !across && !resource.direct.is_empty() && assumed_root_limited(subject, layers) => None,
+            Self::Grant => by_grant(subject, layers),
+        }
+    }
+}
+
+fn assumed_root_limited(subject: &Subject, layers: &Layers) -> bool {
+    subject.facts.assumed_root && limits(subject, layers).is_err()
+}
+
+/// Nothing allows. What is the first thing that lacks?
+fn missing(situation: Situation, subject: &Subject, layers: &Layers) -> Decision {
+    let resource = &layers.resource;
+    let own = own_side(subject, layers);
+    if situation == Situation::AcrossAccounts {
+        // [A906] The own side is told first.
+        return Decision::silent(own.err().unwrap_or(Layer::KeyPolicy), &["A310", "A906"]);
+    }
+    if !resource.direct.is_empty() {
+        return Decision::silent(Layer::Session, &["A210"]);
+    }
+    if !resource.bounded.is_empty() {
+        // The named role's limits are what is missing.
+        return Decision::silent(limits(subject, layers).err().unwrap_or(Layer::Boundary), &["A213"]);
+    }
+    if !resource.delegated.is_empty() {
+        return Decision::silent(own.err().unwrap_or(Layer::Identity), &["A218", "A307"]);
+    }
+    match refused_grant_limit(subject, layers) {
+        Some(layer) => Decision::silent(layer, &["A608"]),
+        None => Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use keyward_policy::{ConditionKey, Context, KeyName, Values};
+use keyward_policy::{ConditionKey, Context, KeyName, Presumption, Values};
 
-use crate::facts::{ALIASES_PER_KEY_MAX, KeyFacts, KeyManager, MultiRegionKeyType, Principal, Request, Resource, Subject, Target};
+use crate::facts::{ALIASES_PER_KEY_MAX, KeyFacts, KeyManager, MultiRegionKeyType, Principal, Request, Resource, Subject, Target, Unsaid};
 
 /// One (permission, resource) pair's context (A501).
 pub(crate) struct RequestContext<'a> {
@@ -24,9 +24,25 @@ impl Context for RequestContext<'_> {
             return values.clone();
         }
         let name = key.name();
-        match name.as_str().split_once(':').map(|(service, _)| service) {
+        if let Unsaid::Open(_) = self.request.unsaid
+            && self.is_unknown_whatever_is_said(name)
+        {
+            return Values::Unknown;
+        }
+        let said = match name.as_str().split_once(':').map(|(service, _)| service) {
             Some("kms") => self.kms(name, key.part()),
             _ => self.global(name, key.part()),
+        };
+        match (said, self.request.unsaid) {
+            (Values::Absent, Unsaid::Open(_)) if self.may_be_there(key) => Values::Unknown,
+            (said, _) => said,
+        }
+    }
+
+    fn presumption(&self) -> Presumption {
+        match self.request.unsaid {
+            Unsaid::Absent => Presumption::Adverse,
+            Unsaid::Open(presumption) => presumption,
         }
     }
 }
@@ -43,6 +59,60 @@ impl<'a> RequestContext<'a> {
     fn carries(&self, name: KeyName) -> bool {
         let on_alias = matches!(self.target.resource, Resource::Alias { .. });
         !on_alias && self.request.action.kms().is_some_and(|permission| permission.carries(name))
+    }
+
+    /// What has a value in every request in hand, but another one in another: whether a service calls, how a session is called.
+    fn is_unknown_whatever_is_said(&self, name: KeyName) -> bool {
+        use KeyName as K;
+        let direct_or_not = self.request.call.via.is_none() && !self.is_service();
+        match name {
+            K::ViaAwsService => direct_or_not,
+            K::GrantIsForAwsResource => direct_or_not && self.carries(name),
+            K::UserId => matches!(self.subject.principal, Principal::RoleSession { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether a request could carry the key, of which this one says nothing.
+    fn may_be_there(&self, key: &ConditionKey) -> bool {
+        use KeyName as K;
+        let temporary = matches!(self.subject.principal, Principal::RoleSession { .. } | Principal::FederatedUser { .. });
+        match key.name() {
+            K::ViaService => self.carries(K::ViaService) && !self.is_service(),
+            // Facts of the key and of the caller: what is not there is not there.
+            K::KeySpec
+            | K::KeyUsage
+            | K::CustomerMasterKeySpec
+            | K::CustomerMasterKeyUsage
+            | K::KeyOrigin
+            | K::MultiRegion
+            | K::MultiRegionKeyType
+                if self.key().is_some() =>
+            {
+                false
+            }
+            K::CallerAccount | K::ResourceAliases | K::ResourceTag | K::PrincipalArn | K::PrincipalAccount | K::PrincipalOrgId => false,
+            K::PrincipalOrgPaths | K::UserName | K::UserId | K::PrincipalType | K::PrincipalIsAwsService | K::PrincipalServiceName => false,
+            K::PrincipalServiceNamesList | K::RequestedRegion | K::SecureTransport | K::ResourceAccount | K::AssumedRoot => false,
+            K::ResourceOrgId | K::ResourceOrgPaths | K::ViaAwsService => false,
+            K::Other if key.as_str().get(..4).is_some_and(|service| service.eq_ignore_ascii_case("kms:")) => false, // [A152]
+            K::PrincipalTag | K::FederatedProvider | K::SourceIdentity | K::Other => temporary, // [A522] [A528] [A529]
+            K::SourceArn | K::SourceAccount | K::SourceOrgId | K::SourceOrgPaths => self.is_service(), // [A530]
+            K::SourceIp | K::CalledVia | K::CalledViaFirst | K::CalledViaLast | K::MultiFactorAuthPresent | K::MultiFactorAuthAge => !self.is_service(),
+            K::TokenIssueTime => !self.is_service(),
+            K::SourceVpc | K::SourceVpcArn | K::SourceVpce | K::VpcSourceIp | K::VpceAccount | K::VpceOrgId | K::VpceOrgPaths => {
+                self.request.call.via.is_none() && !self.is_service() // [A532]
+            }
+            K::CurrentTime | K::EpochTime | K::UserAgent | K::Referer => true,
+            K::RequestTag | K::TagKeys => self.carries(key.name()) || self.request.action.kms().is_none(),
+            name if name.as_str().starts_with("kms:") => self.carries(name),
+            // Parameters of other services' requests.
+            _ => self.request.action.kms().is_none(),
+        }
+    }
+
+    fn is_service(&self) -> bool {
+        matches!(self.subject.principal, Principal::Service { .. })
     }
 
     fn kms(&self, name: KeyName, part: &str) -> Values<'a> {
@@ -90,7 +160,7 @@ impl<'a> RequestContext<'a> {
     fn global(&self, name: KeyName, part: &str) -> Values<'a> {
         use KeyName as K;
         let (subject, call) = (self.subject, self.request.call);
-        let service = matches!(subject.principal, Principal::Service { .. });
+        let service = self.is_service();
         match name {
             K::PrincipalArn => match &subject.principal {
                 Principal::RoleSession { role, .. } => Values::One(Cow::Borrowed(role.as_str())), // [A519]

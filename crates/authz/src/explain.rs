@@ -141,11 +141,12 @@ pub fn explain(subject: &Subject, target: &Target<'_>, request: &Request<'_>) ->
     }
 }
 
-struct Teller<'a> {
-    subject: &'a Subject,
-    target: &'a Target<'a>,
-    request: &'a Request<'a>,
-    layers: &'a Layers,
+/// Finds words for a decision on its facts.
+pub(crate) struct Teller<'a> {
+    pub(crate) subject: &'a Subject,
+    pub(crate) target: &'a Target<'a>,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) layers: &'a Layers,
 }
 
 impl<'a> Teller<'a> {
@@ -329,6 +330,36 @@ impl<'a> Teller<'a> {
         format!("{policy}statement {}{sid}", at.statement + 1)
     }
 
+    /// The same, for lists in which statements of several policies and grants stand side by side.
+    pub(crate) fn name_with_policy(&self, at: StatementRef) -> String {
+        match (at.origin, &self.target.resource) {
+            (Origin::Grant(place), Resource::Key { grants, .. }) => grants.get(place).map(|grant| grant_name(grant)).unwrap_or_default(),
+            (Origin::Resource | Origin::Ram, _) => {
+                let policy = self.own_policy().map_or("policy", |(_, name)| name);
+                format!("{policy} {}", self.name(at))
+            }
+            _ => self.name(at),
+        }
+    }
+
+    /// The conditions of a statement that hang on what is not known.
+    pub(crate) fn open_conditions(&self, at: StatementRef) -> Vec<ConditionReport> {
+        let Some((_, statement, _)) = self.statement(at) else { return Vec::new() };
+        let context = self.context(matches!(at.origin, Origin::Resource | Origin::Ram));
+        let mut open: Vec<ConditionReport> =
+            statement.conditions().iter().filter(|c| c.holds(&context) == Truth::Open).map(|c| condition_report(c, &context)).collect();
+        if statement.matches_resource(self.target.arn(), &context) == Truth::Open {
+            open.push(ConditionReport {
+                key: "resource".to_owned(),
+                operator: "ArnLike".to_owned(),
+                wanted: statement.resources().map(str::to_owned).collect(),
+                found: Some(vec![self.target.arn().to_owned()]),
+                holds: None,
+            });
+        }
+        open
+    }
+
     fn statement_report(&self, at: StatementRef) -> Option<StatementReport> {
         let (_, statement, _) = self.statement(at)?;
         let context = self.context(matches!(at.origin, Origin::Resource | Origin::Ram));
@@ -367,7 +398,7 @@ impl<'a> Teller<'a> {
         let own = matches!(at.origin, Origin::Resource | Origin::Ram);
         let context = self.context(own);
         let action = statement.matches_action(&self.request.action);
-        let resource = statement.matches_resource(self.target.arn(), &context);
+        let resource = statement.matches_resource(self.target.arn(), &context) == Truth::Yes;
         let principal = match (own, self.own_policy(), statement.principal()) {
             (true, Some((policy, _)), Some(principal)) => admission(principal, policy, self.subject).is_some(),
             (true, _, _) => false,
@@ -571,8 +602,29 @@ fn condition_report(condition: &Condition, context: &dyn Context) -> ConditionRe
         holds: match condition.holds(context) {
             Truth::Yes => Some(true),
             Truth::No => Some(false),
-            Truth::Unsure => None,
+            Truth::Unsure | Truth::Open => None,
         },
+    }
+}
+
+/// What a grant's constraint wants, in the form of a condition.
+pub(crate) fn grant_conditions(grant: &Grant, miss: &GrantMiss) -> Vec<ConditionReport> {
+    let constraints = &grant.terms.constraints;
+    let wanted = |key: &str, operator: &str, wanted: Vec<String>| vec![ConditionReport {
+        key: key.to_owned(),
+        operator: operator.to_owned(),
+        wanted,
+        found: None,
+        holds: None,
+    }];
+    match miss {
+        GrantMiss::EncryptionContext => {
+            let pairs = constraints.encryption_context().into_iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
+            wanted("encryption context", constraints.kind().unwrap_or_default(), pairs)
+        }
+        GrantMiss::SourceArn => wanted("aws:SourceArn", "equals", constraints.source_arn.iter().cloned().collect()),
+        GrantMiss::WiderChild => wanted("grant asked for", "is no wider than", vec![grant_name(grant)]),
+        GrantMiss::OtherGrantee | GrantMiss::Recreated | GrantMiss::Operation => Vec::new(),
     }
 }
 
@@ -677,6 +729,13 @@ impl LayerReport {
             write!(head, "{:1$}", "", 2 + NAME_WIDTH + VERDICT_WIDTH)?;
         }
         Ok(())
+    }
+}
+
+impl ConditionReport {
+    /// As what is wanted, without what was found.
+    pub(crate) fn wish(&self) -> String {
+        format!("{} {} {}", self.key, self.operator, list(self.wanted.iter()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_policy::{AccountId, Action, Arn, KeyName, MapContext, Policy, Region, Values};
+use keyward_policy::{AccountId, Action, Arn, KeyName, MapContext, Policy, Presumption, Region, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::grant::{Grant, GrantRequest};
@@ -385,6 +385,18 @@ pub struct Request<'a> {
     pub retires: Option<&'a Grant>,
     /// Condition values given verbatim, which win over derived ones.
     pub verbatim: Option<&'a MapContext>,
+    /// What is not said here: a request in hand does not have it, a question leaves it open.
+    pub unsaid: Unsaid,
+}
+
+/// What holds of condition values that a [`Request`] does not say.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Unsaid {
+    /// They are absent: this is a request in hand.
+    #[default]
+    Absent,
+    /// They are unknown: this stands for all requests that say what it says.
+    Open(Presumption),
 }
 
 impl<'a> Request<'a> {
@@ -401,6 +413,7 @@ impl<'a> Request<'a> {
             request_tags: None,
             child: None,
             retires: None,
+            unsaid: Unsaid::Absent,
             verbatim: None,
         }
     }

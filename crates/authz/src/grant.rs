@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_policy::{AccountId, Arn, KmsPermission};
+use keyward_policy::{AccountId, Arn, KmsPermission, Presumption};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Principal, Request, Subject};
+use crate::facts::{Principal, Request, Subject, Unsaid};
 use crate::names::{GrantId, KeyArn, UniqueId};
 use crate::operation::GrantOperation;
 
@@ -161,32 +161,44 @@ pub(crate) fn serves(grant: &Grant, permission: KmsPermission, subject: &Subject
     }
     let constraints = &terms.constraints;
     // [A613] Fail closed: a direct call has no SourceArn. Not asked of RetireGrant.
-    if permission.name() != "RetireGrant" && constraints.source_arn.is_some() && !source_arn_met(constraints, request) {
+    if permission.name() != "RetireGrant" && constraints.source_arn.is_some() && !source_arn_met(constraints, subject, request) {
         return Err(GrantMiss::SourceArn);
     }
     match permission.name() {
         // [A612] No encryption context, nothing to compare.
         "DescribeKey" | "RetireGrant" | "GetPublicKey" => {}
         // [A612] [A615] For CreateGrant the constraint binds the child.
-        "CreateGrant" if !request.child.is_some_and(|child| child_fits(terms, child)) => return Err(GrantMiss::WiderChild),
+        "CreateGrant" if !child_met(terms, request) => return Err(GrantMiss::WiderChild),
         "CreateGrant" => {}
-        _ if !encryption_context_met(constraints, request.encryption_context) => return Err(GrantMiss::EncryptionContext),
+        _ if !encryption_context_met(constraints, request) => return Err(GrantMiss::EncryptionContext),
         _ => {}
     }
     Ok(who)
 }
 
-fn source_arn_met(constraints: &GrantConstraints, request: &Request<'_>) -> bool {
+/// Of a question that leaves it open: whether it serves is as presumed.
+fn presumed(request: &Request<'_>) -> bool {
+    request.unsaid == Unsaid::Open(Presumption::Favourable)
+}
+
+fn source_arn_met(constraints: &GrantConstraints, subject: &Subject, request: &Request<'_>) -> bool {
     let key = keyward_policy::ConditionKey::new("aws:SourceArn");
     let verbatim = request.verbatim.map(|context| keyward_policy::Context::values(context, &key));
     let given = verbatim.as_ref().and_then(|values| values.iter().next()).or(request.call.source_arn.as_deref());
-    given.is_some() && given == constraints.source_arn.as_deref()
+    match given {
+        Some(given) => Some(given) == constraints.source_arn.as_deref(),
+        // [A530] Only services' own calls are on behalf of a resource.
+        None => presumed(request) && matches!(subject.principal, Principal::Service { .. }),
+    }
 }
 
 /// (A611) Names ignore case, values do not.
-fn encryption_context_met(constraints: &GrantConstraints, context: Option<&BTreeMap<String, String>>) -> bool {
+fn encryption_context_met(constraints: &GrantConstraints, request: &Request<'_>) -> bool {
     let empty = BTreeMap::new();
-    let context = context.unwrap_or(&empty);
+    if request.encryption_context.is_none() && request.unsaid != Unsaid::Absent {
+        return constraints.encryption_context().is_none() || presumed(request);
+    }
+    let context = request.encryption_context.unwrap_or(&empty);
     let subset = |wanted: &BTreeMap<String, String>, of: &BTreeMap<String, String>| {
         wanted.iter().all(|(name, value)| of.iter().any(|(other, found)| other.eq_ignore_ascii_case(name) && found == value))
     };
@@ -194,6 +206,10 @@ fn encryption_context_met(constraints: &GrantConstraints, context: Option<&BTree
     let at_least = constraints.encryption_context_subset.as_ref();
     equals.is_none_or(|wanted| wanted.len() == context.len() && subset(wanted, context) && subset(context, wanted))
         && at_least.is_none_or(|wanted| subset(wanted, context))
+}
+
+fn child_met(parent: &GrantRequest, request: &Request<'_>) -> bool {
+    request.child.map_or_else(|| presumed(request), |child| child_fits(parent, child))
 }
 
 /// (A615) A child made under nothing but a grant is no wider than its parent.

@@ -118,6 +118,15 @@ pub struct Layers {
     pub(crate) grants: Vec<ServingGrant>,
 }
 
+impl Layers {
+    /// Every matching Deny of every layer.
+    pub(crate) fn every_deny(&self) -> impl Iterator<Item = StatementRef> {
+        let verdicts = [&self.rcp, &self.identity].into_iter().chain(self.scp.iter().flatten());
+        let verdicts = verdicts.chain(&self.endpoint).chain(&self.boundary).chain(&self.session);
+        verdicts.flat_map(|verdict| &verdict.denies).chain(&self.resource.denies).copied()
+    }
+}
+
 /// Asks every layer.
 pub(crate) fn consult(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Layers {
     let asker = Asker { subject, target, request };

@@ -26,15 +26,17 @@ mod names;
 mod operation;
 mod principals;
 mod sentence;
+mod ways;
 
 pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
 pub use explain::{ConditionReport, Explanation, Fix, LayerReport, Miss, StatementReport, action_named, explain};
 pub use facts::{
     ALIASES_PER_KEY_MAX, Attached, CallFacts, KeyFacts, KeyManager, Membership, MultiRegionKeyType, Principal, Request, Resource, ResourcePolicy,
-    SessionFacts, Subject, Target, Via, VpcEndpoint,
+    SessionFacts, Subject, Target, Unsaid, Via, VpcEndpoint,
 };
 pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest};
 pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
 pub use sentence::{hidden_sentence, sentence};
+pub use ways::{Hanging, May, Proviso, Way, may, ways};

@@ -18,12 +18,14 @@ pub enum Truth {
     No,
     /// It cannot be told (A168): an Allow must take it as No, a Deny as Yes.
     Unsure,
+    /// It hangs on values that are [unknown](Values::Unknown).
+    Open,
     /// It holds.
     Yes,
 }
 
 impl Truth {
-    fn from_bool(holds: bool) -> Self {
+    pub(crate) fn from_bool(holds: bool) -> Self {
         if holds { Self::Yes } else { Self::No }
     }
 }
@@ -194,6 +196,16 @@ enum Form {
     Unreadable,
 }
 
+impl Wanted {
+    fn is_open(&self, context: &dyn Context) -> bool {
+        match &self.form {
+            Form::Text(glob) => glob.is_open(context),
+            Form::Arn(pattern) => pattern.is_open(context),
+            Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => false,
+        }
+    }
+}
+
 impl Condition {
     pub(crate) fn new(operator: Operator, operator_text: &str, key: &str, values: &[Cow<'_, str>], variables: bool, span: Span) -> Self {
         let variables = variables && operator.takes_variables();
@@ -229,12 +241,16 @@ impl Condition {
     /// Whether the condition holds for the request.
     pub fn holds(&self, context: &dyn Context) -> Truth {
         let values = context.values(&self.key);
+        if values == Values::Unknown || self.values.iter().any(|wanted| wanted.is_open(context)) {
+            return Truth::Open;
+        }
         if self.operator.is_null() {
             // [A163]
             let absent = values == Values::Absent;
             return Truth::from_bool(self.values.iter().any(|wanted| matches!(wanted.form, Form::Bool(null) if null == absent)));
         }
         match (self.operator.set, &values) {
+            (_, Values::Unknown) => Truth::Open,
             // [A168] Two names that differ by case: nobody can say which one counts.
             (_, Values::Clash(_)) => Truth::Unsure,
             // [A160] [A161]
@@ -374,6 +390,11 @@ impl ArnPattern {
         });
         let segments = [globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?];
         Some(Self { segments })
+    }
+
+    /// Whether a variable in it has a value that is not known.
+    pub(crate) fn is_open(&self, context: &dyn Context) -> bool {
+        self.segments.iter().any(|glob| glob.is_open(context))
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &dyn Context) -> bool {

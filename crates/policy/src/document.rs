@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, ActionPattern, bits_hold};
 use crate::condition::{ArnPattern, Condition, Operator, Padding, SetOperator, Truth};
 use crate::json::{Member, Node, Span, Value, parse};
-use crate::key::{Context, KeyName};
+use crate::key::{Context, KeyName, Presumption};
 use crate::principal::{PrincipalElement, PrincipalEntry, PrincipalKind};
 
 /// What a policy is attached to, which decides what its grammar allows.
@@ -128,11 +128,13 @@ impl ResourcePattern {
         Self { written: written.into(), pattern }
     }
 
-    fn matches(&self, arn: &str, context: &dyn Context) -> bool {
+    fn matches(&self, arn: &str, context: &dyn Context) -> Truth {
         match &self.pattern {
-            None => false,
-            Some(Resource::Any) => true,
-            Some(Resource::Arn(pattern)) => pattern.resolvable(context) && pattern.matches(arn, context),
+            None => Truth::No,
+            Some(Resource::Any) => Truth::Yes,
+            Some(Resource::Arn(pattern)) if pattern.is_open(context) => Truth::Open,
+            Some(Resource::Arn(pattern)) if pattern.resolvable(context) && pattern.matches(arn, context) => Truth::Yes,
+            Some(Resource::Arn(_)) => Truth::No,
         }
     }
 }
@@ -191,20 +193,25 @@ impl Statement {
     }
 
     /// Whether `Resource` or `NotResource` covers the resource (A134) (A136) (A140).
-    pub fn matches_resource(&self, arn: &str, context: &dyn Context) -> bool {
+    pub fn matches_resource(&self, arn: &str, context: &dyn Context) -> Truth {
         if self.any_resource {
-            return true;
+            return Truth::Yes;
+        }
+        if self.inert {
+            return Truth::No;
         }
         // [A140] An entry of NotResource with an unresolved variable excludes nothing, which is what not matching means.
-        let listed = self.resources.iter().any(|resource| resource.matches(arn, context));
-        !self.inert && listed != self.not_resource
+        match (self.resources.iter().map(|resource| resource.matches(arn, context)).max(), self.not_resource) {
+            (Some(Truth::Open), _) => Truth::Open,
+            (listed, not_resource) => Truth::from_bool((listed == Some(Truth::Yes)) != not_resource),
+        }
     }
 
     /// Whether all conditions hold (A150).
     pub fn conditions_hold(&self, context: &dyn Context) -> Truth {
         let mut truth = Truth::Yes;
         for condition in &self.conditions {
-            truth = truth.min(condition.holds(context));
+            truth = self.both(truth, condition.holds(context));
             if truth == Truth::No {
                 break;
             }
@@ -212,14 +219,34 @@ impl Statement {
         truth
     }
 
-    /// Whether action, resource and conditions all fit; doubt counts against the caller (A168). Principals are `authz`'s business.
+    /// What is unsure makes an Allow fail and a Deny hold (A168), so what is open beside it decides a Deny alone.
+    fn both(&self, one: Truth, other: Truth) -> Truth {
+        match (one.min(other), one.max(other), self.effect) {
+            (Truth::Unsure, Truth::Open, Effect::Deny) => Truth::Open,
+            (least, ..) => least,
+        }
+    }
+
+    /// Whether action, resource and conditions all fit; doubt counts against the caller (A168), and what hangs on unknown values as
+    /// the context presumes. Principals are `authz`'s business.
     pub fn applies(&self, action: &Action, resource: &str, context: &dyn Context) -> bool {
-        self.matches_action(action)
-            && self.matches_resource(resource, context)
-            && match (self.conditions_hold(context), self.effect) {
-                (Truth::Yes, _) | (Truth::Unsure, Effect::Deny) => true,
-                (Truth::No, _) | (Truth::Unsure, Effect::Allow) => false,
-            }
+        match (self.fit(action, resource, context), self.effect) {
+            (Truth::Yes, _) | (Truth::Unsure, Effect::Deny) => true,
+            (Truth::No, _) | (Truth::Unsure, Effect::Allow) => false,
+            (Truth::Open, Effect::Allow) => context.presumption() == Presumption::Favourable,
+            (Truth::Open, Effect::Deny) => context.presumption() == Presumption::Adverse,
+        }
+    }
+
+    /// Whether action, resource and conditions all fit.
+    pub fn fit(&self, action: &Action, resource: &str, context: &dyn Context) -> Truth {
+        if !self.matches_action(action) {
+            return Truth::No;
+        }
+        match self.matches_resource(resource, context) {
+            Truth::No => Truth::No,
+            resource => self.both(resource, self.conditions_hold(context)),
+        }
     }
 }
 
@@ -772,7 +799,7 @@ mod tests {
         let check = |resource: &str, arn: &str, expected: bool| {
             let text = format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":{resource}}}}}"#);
             let policy = Policy::parse_strict(PolicyKind::Identity, &text).unwrap();
-            assert_eq!(policy.statements()[0].matches_resource(arn, &MapContext::new()), expected, "{resource} on {arn}");
+            assert_eq!(policy.statements()[0].matches_resource(arn, &MapContext::new()), Truth::from_bool(expected), "{resource} on {arn}");
         };
         check(r#""*""#, KEY, true); // [A134]
         check(r#""arn:aws:kms:*:111122223333:key/*""#, KEY, true); // [A137]
@@ -787,7 +814,7 @@ mod tests {
     #[test]
     fn not_resource_with_an_unresolved_variable_excludes_nothing() {
         let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","NotResource":"arn:aws:kms:*:*:key/${aws:username}"}}"#;
-        assert!(Policy::parse(PolicyKind::Identity, text).statements()[0].matches_resource(KEY, &MapContext::new())); // [A140]
+        assert_eq!(Policy::parse(PolicyKind::Identity, text).statements()[0].matches_resource(KEY, &MapContext::new()), Truth::Yes); // [A140]
     }
 
     #[test]

@@ -128,12 +128,18 @@ impl Glob {
                     (Values::One(value), _) => resolved.push(Piece::Text(value.into())),
                     // A multivalued key has no value as a variable [A173]; neither has one whose names clash.
                     (Values::Absent | Values::Many(_) | Values::Clash(_), Some(default)) => resolved.push(Piece::Text(default.clone())),
-                    (Values::Absent | Values::Many(_) | Values::Clash(_), None) => return None,
+                    (Values::Absent | Values::Many(_) | Values::Clash(_), None) | (Values::Unknown, _) => return None,
                 },
                 other => resolved.push(other.clone()),
             }
         }
         Some(resolved)
+    }
+
+    /// Whether a variable in the pattern has a value that is not known.
+    pub fn is_open(&self, context: &dyn Context) -> bool {
+        let unknown = |piece: &Piece| matches!(piece, Piece::Variable { key, .. } if context.values(key) == Values::Unknown);
+        self.has_variables && self.pieces.iter().any(unknown)
     }
 
     /// Whether every variable in the pattern has a value or a default.

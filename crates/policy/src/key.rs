@@ -189,6 +189,8 @@ pub enum Values<'a> {
     Many(Vec<Cow<'a, str>>),
     /// Two names in the request that differ by case only feed this single-valued key (A168).
     Clash(Vec<Cow<'a, str>>),
+    /// Whoever asks does not know: there may be any value, or none. No request in hand has it.
+    Unknown,
 }
 
 impl<'a> Values<'a> {
@@ -205,7 +207,7 @@ impl<'a> Values<'a> {
     /// All values, for showing them.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let (one, many): (Option<&str>, &[Cow<'a, str>]) = match self {
-            Self::Absent => (None, &[]),
+            Self::Absent | Self::Unknown => (None, &[]),
             Self::One(value) => (Some(value), &[]),
             Self::Many(values) | Self::Clash(values) => (None, values),
         };
@@ -223,10 +225,25 @@ impl<'a> Values<'a> {
     }
 }
 
+/// What is presumed of values that are [unknown](Values::Unknown).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Presumption {
+    /// Whatever refuses the caller.
+    #[default]
+    Adverse,
+    /// Whatever serves the caller.
+    Favourable,
+}
+
 /// Where a request's condition values come from. Implementations compute on demand: most keys are never asked for.
 pub trait Context {
     /// The values under `key`.
     fn values(&self, key: &ConditionKey) -> Values<'_>;
+
+    /// What statements that hang on unknown values do.
+    fn presumption(&self) -> Presumption {
+        Presumption::Adverse
+    }
 }
 
 /// A context given as a map, for tests and for facts from outside. Names compare without case.

@@ -34,6 +34,6 @@ pub use condition::{Condition, Operator, SetOperator, Truth};
 pub use document::{Effect, Issue, Policy, PolicyKind, Statement, Version};
 pub use glob::Glob;
 pub use json::{JSON_DEPTH_MAX, Span};
-pub use key::{ConditionKey, Context, KeyName, MapContext, Values};
+pub use key::{ConditionKey, Context, KeyName, MapContext, Presumption, Values};
 pub use permission::ResourceKind;
 pub use principal::{PrincipalElement, PrincipalEntry, PrincipalKind};

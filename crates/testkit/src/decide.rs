@@ -171,7 +171,7 @@ impl Estate<'_> {
         let now = context.values(&ConditionKey::new("aws:CurrentTime"));
         let epoch = match &now {
             Values::One(text) => text.parse::<Timestamp>().ok().map(|time| time.as_second().to_string()),
-            Values::Absent | Values::Many(_) | Values::Clash(_) => None,
+            Values::Absent | Values::Many(_) | Values::Clash(_) | Values::Unknown => None,
         };
         match epoch {
             Some(epoch) if !context.contains(&ConditionKey::new("aws:EpochTime")) => context.with("aws:EpochTime", &epoch),
