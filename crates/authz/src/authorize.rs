@@ -316,10 +316,9 @@ fn by_allows(situation: Situation, subject: &Subject, request: &Request<'_>, lay
             Ok(()) => Decision::allow(Layer::Identity, &["A403"], layers.identity.allows.clone()),
             Err(layer) => Decision::silent(layer, &["A403"]),
         },
-        Situation::OneAccount | Situation::AcrossAccounts => Source::ALL
-            .iter()
-            .find_map(|source| source.allow(situation, subject, layers))
-            .unwrap_or_else(|| missing(situation, subject, layers)),
+        Situation::OneAccount | Situation::AcrossAccounts => {
+            Source::ALL.iter().find_map(|source| source.allow(situation, subject, layers)).unwrap_or_else(|| missing(situation, subject, layers))
+        }
     }
 }
 
@@ -346,9 +345,7 @@ impl Source {
         match self {
             // [A210] The task policy of an assumed root limits it.
             Self::Direct if across || resource.direct.is_empty() || assumed_root_limited(subject, layers) => None,
-            Self::Direct => {
-                Some(Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits(subject, layers).is_ok())))
-            }
+            Self::Direct => Some(Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits(subject, layers).is_ok()))),
             Self::Bounded if across || resource.bounded.is_empty() || limits(subject, layers).is_err() => None,
             Self::Bounded => Some(Decision::allow(Layer::KeyPolicy, &["A307", "A213"], resource.bounded.clone())),
             Self::Both if own_side(subject, layers).is_err() => None,

@@ -96,9 +96,11 @@ impl<'a> RequestContext<'a> {
             K::PrincipalServiceNamesList | K::RequestedRegion | K::SecureTransport | K::ResourceAccount | K::AssumedRoot => false,
             K::ResourceOrgId | K::ResourceOrgPaths | K::ViaAwsService => false,
             K::Other if key.as_str().get(..4).is_some_and(|service| service.eq_ignore_ascii_case("kms:")) => false, // [A152]
-            K::PrincipalTag | K::FederatedProvider | K::SourceIdentity | K::Other => temporary, // [A522] [A528] [A529]
-            K::SourceArn | K::SourceAccount | K::SourceOrgId | K::SourceOrgPaths => self.is_service(), // [A530]
-            K::SourceIp | K::CalledVia | K::CalledViaFirst | K::CalledViaLast | K::MultiFactorAuthPresent | K::MultiFactorAuthAge => !self.is_service(),
+            K::PrincipalTag | K::FederatedProvider | K::SourceIdentity | K::Other => temporary,                     // [A522] [A528] [A529]
+            K::SourceArn | K::SourceAccount | K::SourceOrgId | K::SourceOrgPaths => self.is_service(),              // [A530]
+            K::SourceIp | K::CalledVia | K::CalledViaFirst | K::CalledViaLast | K::MultiFactorAuthPresent | K::MultiFactorAuthAge => {
+                !self.is_service()
+            }
             K::TokenIssueTime => !self.is_service(),
             K::SourceVpc | K::SourceVpcArn | K::SourceVpce | K::VpcSourceIp | K::VpceAccount | K::VpceOrgId | K::VpceOrgPaths => {
                 self.request.call.via.is_none() && !self.is_service() // [A532]

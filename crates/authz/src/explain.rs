@@ -610,13 +610,9 @@ fn condition_report(condition: &Condition, context: &dyn Context) -> ConditionRe
 /// What a grant's constraint wants, in the form of a condition.
 pub(crate) fn grant_conditions(grant: &Grant, miss: &GrantMiss) -> Vec<ConditionReport> {
     let constraints = &grant.terms.constraints;
-    let wanted = |key: &str, operator: &str, wanted: Vec<String>| vec![ConditionReport {
-        key: key.to_owned(),
-        operator: operator.to_owned(),
-        wanted,
-        found: None,
-        holds: None,
-    }];
+    let wanted = |key: &str, operator: &str, wanted: Vec<String>| {
+        vec![ConditionReport { key: key.to_owned(), operator: operator.to_owned(), wanted, found: None, holds: None }]
+    };
     match miss {
         GrantMiss::EncryptionContext => {
             let pairs = constraints.encryption_context().into_iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();

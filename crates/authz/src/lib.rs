@@ -25,6 +25,7 @@ mod layers;
 mod names;
 mod operation;
 mod principals;
+mod reach;
 mod sentence;
 mod ways;
 
@@ -38,5 +39,6 @@ pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest
 pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
+pub use reach::{Reach, reach};
 pub use sentence::{hidden_sentence, sentence};
 pub use ways::{Hanging, May, Proviso, Way, may, ways};

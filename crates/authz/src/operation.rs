@@ -1,8 +1,9 @@
 //! The 56 operations of KMS as facts (spec/authorization.md §4).
 
 use std::fmt;
+use std::sync::LazyLock;
 
-use keyward_policy::{KeyName, KmsPermission, ResourceKind};
+use keyward_policy::{KeyName, KmsPermission, PermissionSet, ResourceKind};
 use serde::{Deserialize, Serialize};
 
 macro_rules! operations {
@@ -165,6 +166,12 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// The permissions that may be used on keys of other accounts (A313).
+pub(crate) fn across_accounts() -> PermissionSet {
+    static ACROSS: LazyLock<PermissionSet> = LazyLock::new(|| PermissionSet::ALL.iter().filter(|permission| crosses_accounts(*permission)).collect());
+    *ACROSS
 }
 
 /// Whether a permission may be used on keys of other accounts (A313), told by its operation.

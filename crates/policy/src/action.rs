@@ -52,6 +52,74 @@ impl KmsPermission {
     }
 }
 
+/// Some of the [`KMS_PERMISSIONS`].
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub struct PermissionSet(u64);
+
+impl PermissionSet {
+    /// None of them.
+    pub const EMPTY: Self = Self(0);
+
+    /// All of them.
+    pub const ALL: Self = Self((1 << KMS_PERMISSIONS.len()) - 1);
+
+    /// Whether it holds a permission.
+    pub fn contains(self, permission: KmsPermission) -> bool {
+        self.0 & permission.bit() != 0
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many it holds.
+    pub fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that the other does not hold.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The first in alphabetical order.
+    pub fn first(self) -> Option<KmsPermission> {
+        #[expect(clippy::cast_possible_truncation, reason = "a word has 64 bits")]
+        (self.0 != 0).then(|| KmsPermission(self.0.trailing_zeros() as u8))
+    }
+
+    /// All of them in alphabetical order.
+    pub fn iter(self) -> impl Iterator<Item = KmsPermission> {
+        std::iter::successors(Some(self), |rest| Some(Self(rest.0 & rest.0.wrapping_sub(1)))).map_while(Self::first)
+    }
+}
+
+impl FromIterator<KmsPermission> for PermissionSet {
+    fn from_iter<I: IntoIterator<Item = KmsPermission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().fold(0, |bits, permission| bits | permission.bit()))
+    }
+}
+
+impl fmt::Debug for PermissionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
 #[expect(clippy::indexing_slicing, reason = "both indexes are below both lengths; slice comparison is not const")]
 const fn const_eq(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
@@ -130,8 +198,8 @@ impl fmt::Debug for Action {
 pub struct ActionPattern {
     written: Box<str>,
     shape: Shape,
-    /// The KMS permissions that it covers, a bit each.
-    kms: u64,
+    /// The KMS permissions that it covers.
+    kms: PermissionSet,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -156,13 +224,14 @@ impl ActionPattern {
             _ => Shape::Nothing,
         };
         let kms = match &shape {
-            Shape::Everything => u64::MAX,
+            Shape::Everything => PermissionSet::ALL,
             Shape::Named { service, name } if &**service == "kms" => KMS_PERMISSIONS
                 .iter()
                 .zip(0u8..)
                 .filter(|(permission, _)| name.matches_plain(&permission.to_ascii_lowercase()))
-                .fold(0, |bits, (_, at)| bits | KmsPermission(at).bit()),
-            Shape::Named { .. } | Shape::Nothing => 0,
+                .map(|(_, at)| KmsPermission(at))
+                .collect(),
+            Shape::Named { .. } | Shape::Nothing => PermissionSet::EMPTY,
         };
         Self { written: written.into(), shape, kms }
     }
@@ -188,7 +257,7 @@ impl ActionPattern {
     /// Whether it covers `action`.
     pub fn matches(&self, action: &Action) -> bool {
         match (action, &self.shape) {
-            (Action::Kms(permission), _) => self.kms & permission.bit() != 0,
+            (Action::Kms(permission), _) => self.kms.contains(*permission),
             (Action::Other { .. }, Shape::Everything) => true,
             (Action::Other { service, name }, Shape::Named { service: wanted, name: pattern }) => {
                 service == wanted && pattern.matches_plain(&name.to_ascii_lowercase())
@@ -198,18 +267,9 @@ impl ActionPattern {
     }
 
     /// The KMS permissions that it covers.
-    pub fn kms_permissions(&self) -> impl Iterator<Item = KmsPermission> {
-        (0u8..).take(KMS_PERMISSIONS.len()).map(KmsPermission).filter(|permission| self.kms & permission.bit() != 0)
-    }
-
-    pub(crate) fn kms_bits(&self) -> u64 {
+    pub fn kms_permissions(&self) -> PermissionSet {
         self.kms
     }
-}
-
-/// Whether `bits`, made by or-ing [`ActionPattern::kms_bits`], hold the permission.
-pub(crate) fn bits_hold(bits: u64, permission: KmsPermission) -> bool {
-    bits & permission.bit() != 0
 }
 
 #[cfg(test)]

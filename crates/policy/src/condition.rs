@@ -233,6 +233,19 @@ impl Condition {
         self.values.iter().map(|wanted| &*wanted.text)
     }
 
+    /// Every key that it asks for: its own, and those of variables in its values.
+    pub fn keys(&self) -> impl Iterator<Item = &ConditionKey> {
+        let variables = self.values.iter().flat_map(|wanted| {
+            let (glob, pattern) = match &wanted.form {
+                Form::Text(glob) => (Some(glob), None),
+                Form::Arn(pattern) => (None, Some(pattern)),
+                Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => (None, None),
+            };
+            glob.into_iter().flat_map(Glob::variables).chain(pattern.into_iter().flat_map(ArnPattern::variables))
+        });
+        std::iter::once(&self.key).chain(variables)
+    }
+
     /// Where `key: values` stands in the document.
     pub fn span(&self) -> Span {
         self.span
@@ -390,6 +403,11 @@ impl ArnPattern {
         });
         let segments = [globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?];
         Some(Self { segments })
+    }
+
+    /// The keys of the variables in it.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &ConditionKey> {
+        self.segments.iter().flat_map(Glob::variables)
     }
 
     /// Whether a variable in it has a value that is not known.

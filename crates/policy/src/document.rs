@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, ActionPattern, bits_hold};
+use crate::action::{Action, ActionPattern, PermissionSet};
 use crate::condition::{ArnPattern, Condition, Operator, Padding, SetOperator, Truth};
 use crate::json::{Member, Node, Span, Value, parse};
-use crate::key::{Context, KeyName, Presumption};
+use crate::key::{ConditionKey, Context, KeyName, Presumption};
 use crate::principal::{PrincipalElement, PrincipalEntry, PrincipalKind};
 
 /// What a policy is attached to, which decides what its grammar allows.
@@ -96,7 +96,8 @@ pub struct Statement {
     effect: Effect,
     principal: Option<PrincipalElement>,
     actions: Vec<ActionPattern>,
-    action_bits: u64,
+    /// The permissions of KMS among `actions`.
+    listed: PermissionSet,
     not_action: bool,
     resources: Vec<ResourcePattern>,
     not_resource: bool,
@@ -170,6 +171,15 @@ impl Statement {
         &self.conditions
     }
 
+    /// Every condition key that it asks for, in conditions and in variables.
+    pub fn keys(&self) -> impl Iterator<Item = &ConditionKey> {
+        let resources = self.resources.iter().filter_map(|resource| match &resource.pattern {
+            Some(Resource::Arn(pattern)) => Some(pattern.variables()),
+            Some(Resource::Any) | None => None,
+        });
+        self.conditions.iter().flat_map(Condition::keys).chain(resources.flatten())
+    }
+
     /// Where it stands in the document.
     pub fn span(&self) -> Span {
         self.span
@@ -180,13 +190,22 @@ impl Statement {
         self.inert
     }
 
+    /// The permissions of KMS that `Action` or `NotAction` covers.
+    pub fn permissions(&self) -> PermissionSet {
+        match (self.inert, self.not_action) {
+            (true, _) => PermissionSet::EMPTY,
+            (false, false) => self.listed,
+            (false, true) => PermissionSet::ALL.without(self.listed),
+        }
+    }
+
     /// Whether `Action` or `NotAction` covers the action (A131) (A132).
     pub fn matches_action(&self, action: &Action) -> bool {
         if self.inert {
             return false;
         }
         let listed = match action.kms() {
-            Some(permission) => bits_hold(self.action_bits, permission),
+            Some(permission) => self.listed.contains(permission),
             None => self.actions.iter().any(|pattern| pattern.matches(action)),
         };
         listed != self.not_action
@@ -254,7 +273,7 @@ impl Policy {
     /// Reads a stored document: whatever can be judged is, and a statement that cannot never matches.
     pub fn parse(kind: PolicyKind, text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
-        let inner = Arc::new(Reader { kind, variables: false, issues: Vec::new() }.document(&text));
+        let inner = Arc::new(Reader { kind, variables: false, issues: Vec::new(), faulty: false }.document(&text));
         Self { kind, text, inner }
     }
 
@@ -340,11 +359,19 @@ struct Reader {
     /// Whether `${…}` is substituted (A102).
     variables: bool,
     issues: Vec<Issue>,
+    /// Whether the statement that is being read has a [`fault`](Self::fault).
+    faulty: bool,
 }
 
 impl Reader {
     fn issue(&mut self, span: Span, message: impl Into<String>) {
         self.issues.push(Issue { span, message: message.into() });
+    }
+
+    /// An issue that leaves it open what the statement means.
+    fn fault(&mut self, span: Span, message: impl Into<String>) {
+        self.faulty = true;
+        self.issue(span, message);
     }
 
     fn document(mut self, text: &str) -> Inner {
@@ -409,13 +436,13 @@ impl Reader {
 
     /// (A103)
     fn statement(&mut self, node: &Node) -> Statement {
-        let before = self.issues.len();
+        self.faulty = false;
         let mut statement = Statement {
             sid: None,
             effect: Effect::Deny,
             principal: None,
             actions: Vec::new(),
-            action_bits: 0,
+            listed: PermissionSet::EMPTY,
             not_action: false,
             resources: Vec::new(),
             not_resource: false,
@@ -425,7 +452,7 @@ impl Reader {
             any_resource: false,
         };
         let Value::Object(members) = &node.value else {
-            self.issue(node.span, "Policy contains a statement that is not an object.");
+            self.fault(node.span, "Policy contains a statement that is not an object.");
             statement.inert = true;
             return statement;
         };
@@ -433,7 +460,7 @@ impl Reader {
         let has = |name: &str| members.iter().any(|member| member.name == name);
         for (one, other) in [("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")] {
             if has(one) && has(other) {
-                self.issue(node.span, format!("Policy contains a statement with both {one} and {other}."));
+                self.fault(node.span, format!("Policy contains a statement with both {one} and {other}."));
             }
         }
         let mut effect = None;
@@ -453,7 +480,7 @@ impl Reader {
                     statement.resources = resources.iter().map(|(text, _)| ResourcePattern::new(text, self.variables)).collect();
                 }
                 "Condition" => statement.conditions = self.conditions(&member.node),
-                other => self.issue(member.name_span, format!("Policy contains a statement with an unknown element: {other}.")),
+                other => self.fault(member.name_span, format!("Policy contains a statement with an unknown element: {other}.")),
             }
         }
         match effect {
@@ -462,17 +489,10 @@ impl Reader {
             None => {}
         }
         self.require(node, &mut statement, has("Action") || has("NotAction"), has("Resource") || has("NotResource"));
-        statement.action_bits = statement.actions.iter().fold(0, |bits, pattern| bits | pattern.kms_bits());
-        // What AWS would not have saved is never taken as permission, nor as a Deny nobody wrote.
-        statement.inert |= effect.is_none() || self.issues.get(before..).is_some_and(|new| !new.is_empty()) && !self.still_judged(&statement);
+        statement.listed = statement.actions.iter().fold(PermissionSet::EMPTY, |all, pattern| all.or(pattern.kms_permissions()));
+        // [A110] What AWS could not have saved is never taken as permission, nor as a Deny nobody wrote.
+        statement.inert |= effect.is_none() || self.faulty || names_nobody(&statement);
         statement
-    }
-
-    /// A stored statement with a name in it that has become invalid keeps its other meaning; any other fault leaves nothing to judge.
-    fn still_judged(&self, statement: &Statement) -> bool {
-        let well_named = |entry: &PrincipalEntry| entry.kind != PrincipalKind::Invalid;
-        let names_someone = statement.principal.as_ref().is_none_or(|principal| principal.entries.iter().any(well_named) || !principal.negated);
-        names_someone && !statement.actions.is_empty()
     }
 
     fn require(&mut self, node: &Node, statement: &mut Statement, has_action: bool, has_resource: bool) {
@@ -513,7 +533,7 @@ impl Reader {
     fn refuse_duplicates(&mut self, members: &[Member]) {
         for (at, member) in members.iter().enumerate() {
             if members.iter().take(at).any(|earlier| earlier.name == member.name) {
-                self.issue(member.name_span, format!("Policy contains the element {} twice in one object.", member.name));
+                self.fault(member.name_span, format!("Policy contains the element {} twice in one object.", member.name));
             }
         }
     }
@@ -544,6 +564,8 @@ impl Reader {
 
     /// (A120)
     fn principal(&mut self, node: &Node, negated: bool) -> PrincipalElement {
+        // Whatever is wrong with a name, the others mean whom they mean.
+        let faulty = self.faulty;
         let (mut entries, mut services) = (Vec::new(), Vec::new());
         match &node.value {
             Value::String(text) if text == "*" => entries.push(PrincipalEntry::aws("*", node.span)),
@@ -584,6 +606,7 @@ impl Reader {
                 self.issue(entry.span, if service { INVALID_SERVICE_PRINCIPALS } else { INVALID_PRINCIPALS });
             }
         }
+        self.faulty = faulty;
         PrincipalElement { negated, entries, span: node.span }
     }
 
@@ -611,7 +634,7 @@ impl Reader {
         for item in items {
             match &item.value {
                 Value::String(text) => strings.push((text.clone(), item.span)),
-                _ => self.issue(item.span, format!("Policy element {element} is neither a string nor an array of strings.")),
+                _ => self.fault(item.span, format!("Policy element {element} is neither a string nor an array of strings.")),
             }
         }
         strings
@@ -620,17 +643,17 @@ impl Reader {
     fn conditions(&mut self, node: &Node) -> Vec<Condition> {
         let mut conditions = Vec::new();
         let Value::Object(operators) = &node.value else {
-            self.issue(node.span, "Policy element Condition is not an object.");
+            self.fault(node.span, "Policy element Condition is not an object.");
             return conditions;
         };
         self.refuse_duplicates(operators);
         for member in operators {
             let Some(operator) = Operator::parse(&member.name) else {
-                self.issue(member.name_span, format!("Policy contains an unknown condition operator: {}.", member.name));
+                self.fault(member.name_span, format!("Policy contains an unknown condition operator: {}.", member.name));
                 continue;
             };
             let Value::Object(keys) = &member.node.value else {
-                self.issue(member.node.span, format!("Policy condition {} is not an object of keys and values.", member.name));
+                self.fault(member.node.span, format!("Policy condition {} is not an object of keys and values.", member.name));
                 continue;
             };
             self.refuse_duplicates(keys);
@@ -657,7 +680,7 @@ impl Reader {
                 Value::String(text) | Value::Number(text) => values.push(Cow::Borrowed(text.as_str())),
                 Value::Bool(flag) => values.push(Cow::Borrowed(if *flag { "true" } else { "false" })),
                 Value::Null | Value::Array(_) | Value::Object(_) => {
-                    self.issue(item.span, "Policy contains a condition value that is neither a string nor a number nor a boolean.")
+                    self.fault(item.span, "Policy contains a condition value that is neither a string nor a number nor a boolean.")
                 }
             }
         }
@@ -682,6 +705,12 @@ impl Reader {
             );
         }
     }
+}
+
+/// A NotPrincipal of invalid names alone would mean everybody. Beside valid ones, invalid names mean nobody (A130).
+fn names_nobody(statement: &Statement) -> bool {
+    let well_named = |entry: &PrincipalEntry| entry.kind != PrincipalKind::Invalid;
+    statement.principal.as_ref().is_some_and(|principal| principal.negated && !principal.entries.iter().any(well_named))
 }
 
 /// (A110) As AWS words it, also for malformed ARNs and for principals that do not exist (A130).

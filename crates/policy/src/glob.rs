@@ -136,10 +136,17 @@ impl Glob {
         Some(resolved)
     }
 
+    /// The keys of the variables in the pattern.
+    pub fn variables(&self) -> impl Iterator<Item = &ConditionKey> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable { key, .. } => Some(key),
+            Piece::Text(_) | Piece::One | Piece::Any => None,
+        })
+    }
+
     /// Whether a variable in the pattern has a value that is not known.
     pub fn is_open(&self, context: &dyn Context) -> bool {
-        let unknown = |piece: &Piece| matches!(piece, Piece::Variable { key, .. } if context.values(key) == Values::Unknown);
-        self.has_variables && self.pieces.iter().any(unknown)
+        self.has_variables && self.variables().any(|key| context.values(key) == Values::Unknown)
     }
 
     /// Whether every variable in the pattern has a value or a default.

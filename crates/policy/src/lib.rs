@@ -13,7 +13,7 @@
 //! let statement = policy.statements().first().ok_or("one statement")?;
 //! let context = MapContext::new().with("kms:EncryptionContext:Dept", "hr");
 //! assert!(statement.matches_action(&Action::parse("kms:Decrypt")?));
-//! assert!(statement.matches_resource("arn:aws:kms:us-east-1:111122223333:key/1", &context));
+//! assert_eq!(statement.matches_resource("arn:aws:kms:us-east-1:111122223333:key/1", &context), Truth::Yes);
 //! assert_eq!(statement.conditions_hold(&context), Truth::Yes);
 //! # Ok::<(), String>(())
 //! ```
@@ -28,7 +28,7 @@ mod key;
 mod permission;
 mod principal;
 
-pub use action::{Action, ActionPattern, KMS_PERMISSIONS, KmsPermission};
+pub use action::{Action, ActionPattern, KMS_PERMISSIONS, KmsPermission, PermissionSet};
 pub use arn::{AccountId, Arn, ParseArnError, Partition, Region};
 pub use condition::{Condition, Operator, SetOperator, Truth};
 pub use document::{Effect, Issue, Policy, PolicyKind, Statement, Version};

@@ -1,6 +1,8 @@
 //! The permissions of KMS as facts: on what each is decided, and which condition keys its requests carry (§4, §5).
 
-use crate::action::KmsPermission;
+use std::sync::LazyLock;
+
+use crate::action::{KmsPermission, PermissionSet};
 use crate::key::KeyName;
 
 /// On what a permission is decided.
@@ -142,6 +144,10 @@ impl KmsPermission {
     /// Whether a request for it may carry the condition key: on the key, where there is one, never on the alias (A405). Keys
     /// that are not about KMS (`aws:PrincipalArn`) may come with every request.
     pub fn carries(self, key: KeyName) -> bool {
+        key.carried_by().contains(self)
+    }
+
+    fn row_carries(self, key: KeyName) -> bool {
         let Some((_, resource, carried)) = self.row().filter(|_| key.is_about_kms()) else {
             return key != KeyName::Other;
         };
@@ -150,6 +156,16 @@ impl KmsPermission {
 }
 
 impl KeyName {
+    /// The permissions whose requests may carry the key; see [`KmsPermission::carries`].
+    pub fn carried_by(self) -> PermissionSet {
+        static TRANSPOSED: LazyLock<Vec<PermissionSet>> = LazyLock::new(|| {
+            let carrying = |key: &KeyName| PermissionSet::ALL.iter().filter(|permission| permission.row_carries(*key)).collect();
+            KeyName::ALL.iter().map(carrying).collect()
+        });
+        // [`KeyName::Other`], the last, has no place there.
+        TRANSPOSED.get(self as usize).copied().unwrap_or_default()
+    }
+
     /// Whether the key describes a request to KMS or the key it is about, so that [`KmsPermission::carries`] tells where it is.
     pub fn is_about_kms(self) -> bool {
         self.as_str().starts_with("kms:") || matches!(self, Self::ResourceTag | Self::RequestTag | Self::TagKeys)
