@@ -8,13 +8,14 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("keyward-policy", &[]),
     ("keyward-authz", &["keyward-policy"]),
+    ("keyward-analysis", &["keyward-policy", "keyward-authz"]),
     ("keyward-crypto", &[]),
     ("keyward-service", &["keyward-policy", "keyward-authz", "keyward-crypto"]),
     // The store keeps the root key's check value, a noun of crypto.
     ("keyward-store", &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service"]),
     // The listener fills in how a call came (`CallFacts`) and knows operations by name: nouns of authz, never its decisions.
     ("keyward-wire", &["keyward-policy", "keyward-authz", "keyward-service"]),
-    ("keyward", &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service", "keyward-store", "keyward-wire"]),
+    ("keyward", &["keyward-policy", "keyward-authz", "keyward-analysis", "keyward-crypto", "keyward-service", "keyward-store", "keyward-wire"]),
     (TESTKIT, &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service", "keyward-store", "keyward-wire"]),
 ];
 

@@ -8,6 +8,7 @@ use xtask::{banned::banned, repository::rust_files};
 const PURE: &[(&str, &str, &[&str])] = &[
     ("keyward-policy", "crates/policy/src", &["data-encoding", "ipnet", "jiff", "serde", "thiserror"]),
     ("keyward-authz", "crates/authz/src", &["jiff", "keyward-policy", "serde", "thiserror"]),
+    ("keyward-analysis", "crates/analysis/src", &["keyward-authz", "keyward-policy", "serde"]),
     ("keyward-crypto", "crates/crypto/src", &["aws-lc-rs", "data-encoding", "serde", "subtle", "thiserror", "zeroize"]),
 ];
 

@@ -69,6 +69,8 @@ impl<'a> RequestContext<'a> {
             K::ViaAwsService => direct_or_not,
             K::GrantIsForAwsResource => direct_or_not && self.carries(name),
             K::UserId => matches!(self.subject.principal, Principal::RoleSession { .. }),
+            K::PrincipalArn | K::PrincipalAccount | K::PrincipalOrgId | K::PrincipalOrgPaths | K::PrincipalType | K::UserName => self.subject.anyone,
+            K::CallerAccount => self.subject.anyone && self.carries(name),
             _ => false,
         }
     }

@@ -123,6 +123,8 @@ pub struct Subject {
     pub organization: Option<Membership>,
     /// What the session adds.
     pub facts: SessionFacts,
+    /// Stands for all callers there are: to a question that leaves things open, nothing is known of who they are.
+    pub anyone: bool,
 }
 
 impl Subject {
@@ -138,6 +140,7 @@ impl Subject {
             scps: None,
             organization: None,
             facts: SessionFacts::default(),
+            anyone: false,
         }
     }
 }

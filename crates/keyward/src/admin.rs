@@ -18,6 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
 use crate::rim;
+use crate::who_can::{self, WhoCanQuestion};
 
 /// Longest request, in bytes.
 const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
@@ -44,6 +45,7 @@ pub(crate) enum Ask {
     ListDoors,
     DeleteDoor { id: String },
     Explain { question: Box<Question> },
+    WhoCan { question: Box<WhoCanQuestion> },
 }
 
 /// What is in an estate.
@@ -172,6 +174,7 @@ fn answer(host: &Host, place: &Place, ask: Ask) -> anyhow::Result<serde_json::Va
         }
         Ask::DeleteDoor { id } => serde_json::to_value(admin::delete_door(host, &id)?),
         Ask::Explain { question } => serde_json::to_value(keyward_service::ask(host, &question)?),
+        Ask::WhoCan { question } => serde_json::to_value(who_can::answer(host, &question)?),
     };
     value.context("an answer does not encode")
 }

@@ -9,6 +9,7 @@ mod seed;
 mod serve;
 mod tour;
 mod trail;
+mod who_can;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -44,6 +45,8 @@ enum Command {
     Trail(trail::TrailArgs),
     /// Say why a call was refused, or what would be decided
     Explain(explain::ExplainArgs),
+    /// List everybody who can do something on a key, in which ways, and on what each hangs
+    WhoCan(who_can::WhoCanArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -64,6 +67,7 @@ fn main() {
         Command::Seed(arguments) => seed::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::WhoCan(arguments) => who_can::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut std::io::stdout());
             Ok(())

@@ -62,6 +62,13 @@ impl PrincipalEntry {
     }
 }
 
+impl PrincipalKind {
+    /// What a name under `AWS` is; grants name their principals in the same way.
+    pub fn named(text: &str) -> Self {
+        aws_kind(text)
+    }
+}
+
 fn aws_kind(text: &str) -> PrincipalKind {
     if text == "*" {
         return PrincipalKind::Everyone;

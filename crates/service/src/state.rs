@@ -16,6 +16,9 @@ use crate::entities::{AccessKey, Account, Alias, Change, Door, Entity, EntityKey
 /// An account and a name in lower case (K270).
 type InAccount = (AccountId, String);
 
+/// The name of a session that stands for all sessions of its role.
+const ANY_SESSION: &str = "any-session";
+
 /// Everything that is known, at one revision.
 #[derive(Clone, Default)]
 pub struct State {
@@ -373,7 +376,22 @@ impl State {
         self.subject_of(&caller.identity, caller.session.as_deref())
     }
 
-    /// The same, of somebody who did not call.
+    /// Everybody there is, for questions: root users, users, and roles as sessions of any name.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        self.accounts.keys().flat_map(|account| self.identities(*account)).filter_map(|identity| self.subject_of(&identity, None))
+    }
+
+    fn identities(&self, account: AccountId) -> impl Iterator<Item = Identity> {
+        let user = |user: &Arc<User>| Identity::User { account: user.account, name: user.name.clone(), id: user.id.clone() };
+        let role = |role: &Arc<Role>| {
+            let session = format!("arn:{}:sts::{}:assumed-role/{}/{ANY_SESSION}", role.arn.partition(), role.account, role.name).parse().ok()?;
+            Some(Identity::Role { account: role.account, name: role.name.clone(), id: role.id.clone(), session })
+        };
+        let root = std::iter::once(Identity::Root { account });
+        root.chain(self.users(account).map(user)).chain(self.roles(account).filter_map(role))
+    }
+
+    /// The same as [`subject`](Self::subject), of somebody who did not call.
     pub(crate) fn subject_of(&self, identity: &Identity, session: Option<&Session>) -> Option<Subject> {
         if let Some(door) = session.and_then(|session| session.door.as_ref()) {
             self.door(door)?;
