@@ -12,7 +12,7 @@ type Task = (&'static str, &'static str, fn(&[String]) -> anyhow::Result<()>);
 const TASKS: &[Task] = &[
     ("test", "set up and run all tests: Rust, documentation, and the AWS clients against the release binary", |_| test()),
     ("ci", "what CI runs: test, fmt, clippy, doc, deny", |_| ci()),
-    ("cases", "run the decision cases", |_| cargo(&["test", "--package", "keyward-testkit", "--test", "cases"])),
+    ("cases", "run the decision cases", |_| cargo(&["test", "--package", "keyward-cases", "--test", "cases"])),
     ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
     ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
     ("bench", "measure: `bench authorize` the decision, `bench http` GenerateDataKey against a bare HTTP server", bench),

@@ -8,6 +8,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("keyward-policy", &[]),
     ("keyward-authz", &["keyward-policy"]),
+    ("keyward-cases", &["keyward-policy", "keyward-authz"]),
     ("keyward-analysis", &["keyward-policy", "keyward-authz"]),
     ("keyward-crypto", &[]),
     ("keyward-service", &["keyward-policy", "keyward-authz", "keyward-crypto"]),
@@ -15,8 +16,32 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keyward-store", &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service"]),
     // The listener fills in how a call came (`CallFacts`) and knows operations by name: nouns of authz, never its decisions.
     ("keyward-wire", &["keyward-policy", "keyward-authz", "keyward-service"]),
-    ("keyward", &["keyward-policy", "keyward-authz", "keyward-analysis", "keyward-crypto", "keyward-service", "keyward-store", "keyward-wire"]),
-    (TESTKIT, &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service", "keyward-store", "keyward-wire"]),
+    (
+        "keyward",
+        &[
+            "keyward-policy",
+            "keyward-authz",
+            "keyward-cases",
+            "keyward-analysis",
+            "keyward-crypto",
+            "keyward-service",
+            "keyward-store",
+            "keyward-wire",
+        ],
+    ),
+    (
+        TESTKIT,
+        &[
+            "keyward-policy",
+            "keyward-authz",
+            "keyward-cases",
+            "keyward-analysis",
+            "keyward-crypto",
+            "keyward-service",
+            "keyward-store",
+            "keyward-wire",
+        ],
+    ),
 ];
 
 /// May be used by the tests of every crate and by nothing else.

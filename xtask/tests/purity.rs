@@ -9,6 +9,7 @@ const PURE: &[(&str, &str, &[&str])] = &[
     ("keyward-policy", "crates/policy/src", &["data-encoding", "ipnet", "jiff", "serde", "thiserror"]),
     ("keyward-authz", "crates/authz/src", &["jiff", "keyward-policy", "serde", "thiserror"]),
     ("keyward-analysis", "crates/analysis/src", &["keyward-authz", "keyward-policy", "serde"]),
+    ("keyward-cases", "crates/cases/src", &["jiff", "keyward-authz", "keyward-policy", "serde", "serde_json"]),
     ("keyward-crypto", "crates/crypto/src", &["aws-lc-rs", "data-encoding", "serde", "subtle", "thiserror", "zeroize"]),
 ];
 

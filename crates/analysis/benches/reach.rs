@@ -101,7 +101,8 @@ fn grant(key: &KeyFacts, number: usize) -> (String, Arc<Grant>) {
 
 fn benches(criterion: &mut Criterion) {
     let scps = scps();
-    let roles: Vec<(String, Subject)> = (0..ROLES).map(|number| (format!("arn:aws:iam::111122223333:role/role-{number}"), role(number, &scps))).collect();
+    let roles: Vec<(String, Subject)> =
+        (0..ROLES).map(|number| (format!("arn:aws:iam::111122223333:role/role-{number}"), role(number, &scps))).collect();
     let keys: Vec<(KeyFacts, HashMap<String, Vec<Arc<Grant>>>)> = (0..KEYS)
         .map(|number| {
             let key = key(number);

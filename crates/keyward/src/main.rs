@@ -1,6 +1,7 @@
 //! Keyward: a key management service that speaks the AWS KMS API and accounts for every decision.
 
 mod admin;
+mod decide;
 mod door;
 mod explain;
 mod operate;
@@ -47,6 +48,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// List everybody who can do something on a key, in which ways, and on what each hangs
     WhoCan(who_can::WhoCanArgs),
+    /// Decide the cases of a file or of the standard input, an answer a line
+    Decide(decide::DecideArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -67,6 +70,7 @@ fn main() {
         Command::Seed(arguments) => seed::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Decide(arguments) => decide::run(&arguments),
         Command::WhoCan(arguments) => who_can::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut std::io::stdout());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyward_testkit::{Case, CaseFile, decide};
+use keyward_cases::{Case, CaseFile, decide};
 
 #[test]
 fn every_case_is_decided_as_aws_decides_it() {
