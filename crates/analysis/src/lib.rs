@@ -29,6 +29,8 @@
 //! }
 //! ```
 
+mod grid;
 mod who_can;
 
+pub use grid::{Row, grid};
 pub use who_can::{Beyond, Entry, Estate, KeySide, WhoCan, who_can};

@@ -36,7 +36,7 @@ pub struct KeySide<'a> {
 }
 
 impl<'a> KeySide<'a> {
-    fn target<'t>(&self, grants: &'t [Arc<Grant>]) -> Target<'t>
+    pub(crate) fn target<'t>(&self, grants: &'t [Arc<Grant>]) -> Target<'t>
     where
         'a: 't,
     {
@@ -137,7 +137,7 @@ fn retirements(side: KeySide<'_>, question: &Request<'_>, subject: &Subject, gra
     Some((may, found.into_iter().flat_map(|(_, ways)| ways).collect()))
 }
 
-fn name(principal: &Principal) -> String {
+pub(crate) fn name(principal: &Principal) -> String {
     match principal {
         Principal::RoleSession { role, .. } => role.to_string(),
         other => other.caller_arn().into_owned(),

@@ -46,6 +46,7 @@ pub(crate) enum Ask {
     DeleteDoor { id: String },
     Explain { question: Box<Question> },
     WhoCan { question: Box<WhoCanQuestion> },
+    Grid { question: Box<WhoCanQuestion> },
 }
 
 /// What is in an estate.
@@ -175,6 +176,7 @@ fn answer(host: &Host, place: &Place, ask: Ask) -> anyhow::Result<serde_json::Va
         Ask::DeleteDoor { id } => serde_json::to_value(admin::delete_door(host, &id)?),
         Ask::Explain { question } => serde_json::to_value(keyward_service::ask(host, &question)?),
         Ask::WhoCan { question } => serde_json::to_value(who_can::answer(host, &question)?),
+        Ask::Grid { question } => serde_json::to_value(who_can::answer_all(host, &question)?),
     };
     value.context("an answer does not encode")
 }

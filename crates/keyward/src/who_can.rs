@@ -1,24 +1,27 @@
 //! `keyward who-can`: everybody who can do something on a key, in which ways, and on what each of them hangs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use keyward_analysis::{Estate, KeySide, WhoCan, who_can};
+use keyward_analysis::{Estate, KeySide, Row, WhoCan, grid, who_can};
 use keyward_authz::{CallFacts, Grant, KeyFacts, May, Principal, Request, Subject, Via, Way, action_named};
-use keyward_policy::{AccountId, MapContext, ResourceKind};
+use keyward_policy::{AccountId, Action, MapContext, PermissionSet, ResourceKind};
 use keyward_service::{Host, Key, State};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::{Ask, EstateArgs, request};
 use crate::explain::pair;
 
+/// In place of an action: everything.
+const ALL: &str = "all";
+
 /// Exits with 0 when somebody can, 1 when nobody can, 2 when there is no answer.
 #[derive(Args)]
 pub(crate) struct WhoCanArgs {
-    /// What would be called: kms:Decrypt
+    /// What would be called: kms:Decrypt; `all` draws everything that everybody may do on the key
     #[arg(value_name = "ACTION")]
     action: String,
     /// On which key: id, ARN, alias, alias ARN
@@ -30,6 +33,9 @@ pub(crate) struct WhoCanArgs {
     /// The service through which the calls come: s3.ap-south-1.amazonaws.com; without it they come in any way
     #[arg(long)]
     via: Option<String>,
+    /// The calls are direct: no service makes them for somebody
+    #[arg(long, conflicts_with = "via")]
+    direct: bool,
     /// What is known of another condition key; repeated with the same name it has several values
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     condition: Vec<(String, String)>,
@@ -56,6 +62,7 @@ pub(crate) struct WhoCanQuestion {
     key: String,
     encryption_context: Option<BTreeMap<String, String>>,
     via: Option<String>,
+    direct: bool,
     conditions: Vec<(String, Vec<String>)>,
 }
 
@@ -73,8 +80,17 @@ pub(crate) fn run(arguments: &WhoCanArgs) -> anyhow::Result<()> {
         key: arguments.key.clone(),
         encryption_context: (!context.is_empty()).then_some(context),
         via: arguments.via.clone(),
+        direct: arguments.direct,
         conditions,
     };
+    if arguments.action == ALL {
+        let grid: Grid = request(&arguments.estate, Ask::Grid { question: Box::new(question) })?;
+        match arguments.format {
+            Format::Text => print!("{}", grid.text()?),
+            Format::Json => println!("{}", serde_json::to_string_pretty(&grid)?),
+        }
+        return Ok(());
+    }
     let mut found: WhoCan = request(&arguments.estate, Ask::WhoCan { question: Box::new(question) })?;
     if arguments.always {
         found.principals.retain(|entry| entry.may == May::Always);
@@ -101,16 +117,91 @@ pub(crate) fn answer(host: &Host, question: &WhoCanQuestion) -> anyhow::Result<W
         );
     }
     let key = key_named(&state, &question.key)?;
-    let mut call = CallFacts::new(key.arn().region().clone());
-    call.via = question.via.as_deref().map(Via::service_door);
-    let verbatim = question.conditions.iter().fold(MapContext::new(), |context, (name, values)| match values.as_slice() {
-        [one] => context.with(name, one),
-        many => context.with_many(name, many.iter().map(String::as_str)),
-    });
-    let mut request = Request::new(action, &call);
-    request.encryption_context = question.encryption_context.as_ref();
-    request.verbatim = Some(&verbatim);
-    Ok(who_can(&Held(&state), KeySide { key: &key.facts, rcps: &[], organization: None }, &request))
+    Ok(question.on(key, action, |side, request| who_can(&Held(&state), side, request)))
+}
+
+/// Everything that everybody may do on a key.
+pub(crate) fn answer_all(host: &Host, question: &WhoCanQuestion) -> anyhow::Result<Grid> {
+    let state = host.state();
+    let key = key_named(&state, &question.key)?;
+    // The grid asks for every permission in turn; the request must begin with some.
+    let action = action_named("DescribeKey").map_err(anyhow::Error::msg)?;
+    let rows = question.on(key, action, |side, request| grid(&Held(&state), side, request));
+    let names = |set: PermissionSet| set.iter().map(|permission| permission.name().to_owned()).collect();
+    let row = |row: Row| GridRow { principal: row.principal, always: names(row.reach.always), sometimes: names(row.reach.sometimes) };
+    Ok(Grid {
+        key: key.arn().to_string(),
+        aliases: key.facts.aliases.iter().map(ToString::to_string).collect(),
+        rows: rows.into_iter().map(row).collect(),
+    })
+}
+
+impl WhoCanQuestion {
+    /// Says what the question says, and asks.
+    fn on<T>(&self, key: &Key, action: Action, ask: impl FnOnce(KeySide<'_>, &Request<'_>) -> T) -> T {
+        let mut call = CallFacts::new(key.arn().region().clone());
+        call.via = self.via.as_deref().map(Via::service_door);
+        let mut verbatim = self.conditions.iter().fold(MapContext::new(), |context, (name, values)| match values.as_slice() {
+            [one] => context.with(name, one),
+            many => context.with_many(name, many.iter().map(String::as_str)),
+        });
+        if self.direct {
+            let absent = ["kms:ViaService", "aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast"];
+            verbatim = absent.iter().fold(verbatim, |context, name| context.without(name));
+            verbatim = verbatim.with("aws:ViaAWSService", "false").with("kms:GrantIsForAWSResource", "false");
+        }
+        let mut request = Request::new(action, &call);
+        request.encryption_context = self.encryption_context.as_ref();
+        request.verbatim = Some(&verbatim);
+        ask(KeySide { key: &key.facts, rcps: &[], organization: None }, &request)
+    }
+}
+
+/// Everything that everybody may do on a key.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Grid {
+    key: String,
+    aliases: Vec<String>,
+    rows: Vec<GridRow>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct GridRow {
+    principal: String,
+    always: BTreeSet<String>,
+    sometimes: BTreeSet<String>,
+}
+
+impl Grid {
+    /// A line a permission, a column a principal, whose names stand above.
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        let key = self.key.rsplit(':').next().unwrap_or_default();
+        let account = self.key.split(':').nth(4).unwrap_or_default();
+        let aliases = self.aliases.iter().map(|alias| format!("{alias}, ")).collect::<String>();
+        writeln!(text, "{key} ({aliases}{account})    ✔ always  ◐ under conditions  · never\n")?;
+        for (at, row) in self.rows.iter().enumerate() {
+            let (account, name) = account_and_name(&row.principal);
+            writeln!(text, "  {}{name} ({account})", "│ ".repeat(at))?;
+        }
+        let on_keys = PermissionSet::ALL.iter().filter(|permission| permission.resource() != ResourceKind::None);
+        // [A620] Each grant decides by itself who retires it.
+        for name in on_keys.map(|permission| permission.name()).filter(|name| *name != "RetireGrant") {
+            let mark = |row: &GridRow| match (row.always.contains(name), row.sometimes.contains(name)) {
+                (true, _) => '✔',
+                (false, true) => '◐',
+                (false, false) => '·',
+            };
+            let marks: Vec<String> = self.rows.iter().map(|row| mark(row).to_string()).collect();
+            writeln!(text, "  {}  {name}", marks.join(" "))?;
+        }
+        Ok(text)
+    }
+}
+
+fn account_and_name(arn: &str) -> (&str, &str) {
+    let mut parts = arn.splitn(6, ':').skip(4);
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or(arn))
 }
 
 /// The estate of a server at one revision.
@@ -164,8 +255,7 @@ fn text(found: &WhoCan) -> Result<String, std::fmt::Error> {
             writeln!(text, "\n{heading}")?;
         }
         for entry in entries {
-            let mut parts = entry.principal.splitn(6, ':').skip(4);
-            let (account, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or(&entry.principal));
+            let (account, name) = account_and_name(&entry.principal);
             writeln!(text, "  {name} ({account})")?;
             write_ways(&mut text, &entry.ways)?;
         }
@@ -190,4 +280,41 @@ fn write_ways(text: &mut String, ways: &[Way]) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The article's principals and everything they may do on its two keys, directly and through S3: reviewed as a picture.
+    /// `KEYWARD_UPDATE=1` writes it anew.
+    #[test]
+    fn the_articles_matrix() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let host = Host::open(Box::new(keyward_store::MemoryStore::default()), crate::rim::forgotten_root_key().unwrap(), crate::rim::env()).unwrap();
+        crate::seed::plant(&host, &root.join("../../examples/article.yaml")).unwrap();
+        let mut drawn = String::new();
+        for key in ["alias/default", "alias/shieldsync-prod"] {
+            for via in [None, Some("s3.ap-south-1.amazonaws.com")] {
+                let question = WhoCanQuestion {
+                    action: ALL.into(),
+                    key: key.into(),
+                    encryption_context: Some([("project".into(), "shieldsync-prod".into())].into()),
+                    via: via.map(str::to_owned),
+                    direct: via.is_none(),
+                    conditions: Vec::new(),
+                };
+                writeln!(drawn, "── project=shieldsync-prod, {}", via.unwrap_or("direct")).unwrap();
+                writeln!(drawn, "{}", answer_all(&host, &question).unwrap().text().unwrap()).unwrap();
+            }
+        }
+        let golden = root.join("testdata/article-matrix.txt");
+        if std::env::var_os("KEYWARD_UPDATE").is_some() {
+            std::fs::write(&golden, &drawn).unwrap();
+        }
+        assert_eq!(drawn, std::fs::read_to_string(golden).unwrap());
+    }
 }

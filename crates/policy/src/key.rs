@@ -1,7 +1,7 @@
 //! Condition keys, and the request's values under them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 // The condition keys that Keyward gives meaning to. Names compare without case [A151]. The families with a variable
@@ -251,6 +251,8 @@ pub trait Context {
 pub struct MapContext {
     single: BTreeMap<String, String>,
     many: BTreeMap<String, Vec<String>>,
+    /// Keys that are said to be absent.
+    absent: BTreeSet<String>,
 }
 
 impl MapContext {
@@ -273,15 +275,22 @@ impl MapContext {
         self
     }
 
-    /// Whether the map has anything under this key.
+    /// Says that a key is absent, which is more than saying nothing of it.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.absent.insert(key.to_ascii_lowercase());
+        self
+    }
+
+    /// Whether the map says anything of this key.
     pub fn contains(&self, key: &ConditionKey) -> bool {
         let name = key.as_str().to_ascii_lowercase();
-        self.single.contains_key(&name) || self.many.contains_key(&name)
+        self.single.contains_key(&name) || self.many.contains_key(&name) || self.absent.contains(&name)
     }
 
     /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
-        self.single.is_empty() && self.many.is_empty()
+        self.single.is_empty() && self.many.is_empty() && self.absent.is_empty()
     }
 }
 
