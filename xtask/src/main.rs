@@ -15,7 +15,7 @@ const TASKS: &[Task] = &[
     ("cases", "run the decision cases", |_| cargo(&["test", "--package", "keyward-cases", "--test", "cases"])),
     ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
     ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
-    ("bench", "measure: `bench authorize` the decision, `bench http` GenerateDataKey against a bare HTTP server", bench),
+    ("bench", "measure: `bench decide` decisions, reasons and inventories, `bench http` GenerateDataKey against a bare HTTP server", bench),
     ("serve", "serve KMS from memory; further arguments go to `keyward serve`", serve),
 ];
 
@@ -58,15 +58,17 @@ fn serve(arguments: &[String]) -> anyhow::Result<()> {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let which: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if which.is_empty() || which.contains(&"authorize") {
+    if which.is_empty() || which.contains(&"decide") {
         cargo(&["bench", "--package", "keyward-authz", "--bench", "authorize"])?;
+        cargo(&["bench", "--package", "keyward-service", "--bench", "decide"])?;
+        cargo(&["bench", "--package", "keyward-analysis", "--bench", "reach"])?;
     }
     if which.is_empty() || which.contains(&"http") {
         cargo(&["build", "--release", "--package", "keyward"])?;
         cargo(&["bench", "--package", "keyward-wire", "--bench", "http"])?;
     }
-    match which.iter().find(|name| !["authorize", "http"].contains(name)) {
-        Some(name) => bail!("there is no bench `{name}`; there are authorize and http"),
+    match which.iter().find(|name| !["decide", "http"].contains(name)) {
+        Some(name) => bail!("there is no bench `{name}`; there are decide and http"),
         None => Ok(()),
     }
 }
