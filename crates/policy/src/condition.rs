@@ -375,6 +375,9 @@ pub(crate) enum Padding {
 #[derive(Clone, Debug)]
 pub(crate) struct ArnPattern {
     segments: [Glob; 6],
+    has_variables: bool,
+    /// The whole, where it is one ARN and no pattern: most are, and compare at once.
+    literal: Option<Box<str>>,
 }
 
 impl ArnPattern {
@@ -386,7 +389,8 @@ impl ArnPattern {
                 && only.starts_with("${")
             {
                 // A value that is a variable as a whole stands for all six segments.
-                return Some(Self { segments: std::array::from_fn(|at| if at == 5 { Glob::exact(only, true) } else { Glob::new("", false) }) });
+                let segments = std::array::from_fn(|at| if at == 5 { Glob::exact(only, true) } else { Glob::new("", false) });
+                return Some(Self { segments, has_variables: true, literal: None });
             }
             if padding == Padding::None || !text.contains(['*', '?']) {
                 return None;
@@ -402,7 +406,9 @@ impl ArnPattern {
             Glob::new(segment, variables && (at == 5 || padding == Padding::None))
         });
         let segments = [globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?];
-        Some(Self { segments })
+        let literals: Option<Vec<&str>> = segments.iter().map(Glob::literal).collect();
+        let literal = literals.map(|literals| literals.join(":").into());
+        Some(Self { has_variables: segments.iter().any(Glob::has_variables), literal, segments })
     }
 
     /// The keys of the variables in it.
@@ -412,13 +418,20 @@ impl ArnPattern {
 
     /// Whether a variable in it has a value that is not known.
     pub(crate) fn is_open(&self, context: &dyn Context) -> bool {
-        self.segments.iter().any(|glob| glob.is_open(context))
+        self.has_variables && self.segments.iter().any(|glob| glob.is_open(context))
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &dyn Context) -> bool {
+        if let Some(literal) = &self.literal {
+            return **literal == *arn;
+        }
         let [.., last] = &self.segments;
         if self.segments.iter().take(5).all(|glob| glob.literal() == Some("")) {
             return last.matches(arn, context);
+        }
+        // Long policies name many keys of one account: where they end tells them apart at once.
+        if last.literal().is_some_and(|end| !arn.ends_with(end)) {
+            return false;
         }
         let mut values = arn.splitn(6, ':');
         self.segments.iter().all(|glob| values.next().is_some_and(|value| glob.matches(value, context)))
@@ -426,7 +439,7 @@ impl ArnPattern {
 
     /// Whether each variable has a value.
     pub(crate) fn resolvable(&self, context: &dyn Context) -> bool {
-        self.segments.iter().all(|glob| glob.resolvable(context))
+        !self.has_variables || self.segments.iter().all(|glob| glob.resolvable(context))
     }
 }
 

@@ -180,24 +180,29 @@ fn variable(text: &str) -> Option<(Piece, &str)> {
 
 /// Greedy matching over runs between stars. `pieces` holds no variables.
 fn fits(pieces: &[Piece], text: &str) -> bool {
+    match pieces {
+        // What most patterns are.
+        [] => return text.is_empty(),
+        [Piece::Text(literal)] => return **literal == *text,
+        [Piece::Any] => return true,
+        [Piece::Text(start), Piece::Any] => return text.starts_with(&**start),
+        _ => {}
+    }
     let mut runs = pieces.split(|piece| *piece == Piece::Any);
-    let Some(first) = runs.next() else {
-        return text.is_empty();
-    };
-    let Some(mut rest) = strip_run(first, text) else {
+    let Some(mut rest) = runs.next().and_then(|first| strip_run(first, text)) else {
         return false;
     };
-    let runs: Vec<&[Piece]> = runs.collect();
-    let Some((last, middle)) = runs.split_last() else {
+    let Some(mut run) = runs.next() else {
         return rest.is_empty();
     };
-    for run in middle {
+    for next in runs {
         match find_run(run, rest) {
             Some(after) => rest = after,
             None => return false,
         }
+        run = next;
     }
-    ends_with_run(last, rest)
+    ends_with_run(run, rest)
 }
 
 /// `text` without the run at its start.
