@@ -5,6 +5,7 @@ mod decide;
 mod door;
 mod explain;
 mod operate;
+mod policy;
 mod rim;
 mod seed;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     Door(door::DoorArgs),
     /// Check seed files
     Seed(seed::SeedArgs),
+    /// Check policy documents and lay them out
+    Policy(policy::PolicyArgs),
     /// Read what is remembered of every call
     Trail(trail::TrailArgs),
     /// Say why a call was refused, or what would be decided
@@ -68,6 +71,7 @@ fn main() {
         Command::Status(arguments) => operate::status(&arguments),
         Command::Door(arguments) => door::run(&arguments),
         Command::Seed(arguments) => seed::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Decide(arguments) => decide::run(&arguments),

@@ -32,7 +32,7 @@ impl Truth {
 
 /// How a condition compares (§1.4, A153–A159).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Comparison {
+pub(crate) enum Comparison {
     StringEquals,
     StringEqualsIgnoreCase,
     StringLike,
@@ -46,7 +46,7 @@ enum Comparison {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Order {
+pub(crate) enum Order {
     Equals,
     LessThan,
     LessThanEquals,
@@ -125,8 +125,21 @@ impl Operator {
         self.comparison == Comparison::Null
     }
 
+    pub(crate) fn comparison(self) -> Comparison {
+        self.comparison
+    }
+
+    /// Whether a test with it holds when the request does not carry the key (A160) (A161) (A165); `Null` decides by its values.
+    pub(crate) fn holds_when_absent(self) -> bool {
+        match self.set {
+            Some(SetOperator::All) => true,
+            Some(SetOperator::Any) => self.if_exists, // [A166]
+            None => self.if_exists || self.negated,
+        }
+    }
+
     /// (A170) Variables stand in values of String and Arn operators (AWS also says Bool).
-    fn takes_variables(self) -> bool {
+    pub(crate) fn takes_variables(self) -> bool {
         matches!(
             self.comparison,
             Comparison::StringEquals | Comparison::StringEqualsIgnoreCase | Comparison::StringLike | Comparison::Arn | Comparison::Bool
@@ -266,18 +279,16 @@ impl Condition {
             (_, Values::Unknown) => Truth::Open,
             // [A168] Two names that differ by case: nobody can say which one counts.
             (_, Values::Clash(_)) => Truth::Unsure,
-            // [A160] [A161]
-            (None, Values::Absent) => Truth::from_bool(self.operator.if_exists || self.operator.negated),
+            (None, Values::Absent) => Truth::from_bool(self.operator.holds_when_absent()),
             (None, Values::One(value)) => Truth::from_bool(self.test(value, context)),
             // [A164] A plain operator never matches a multivalued key; without values it is a missing key.
-            (None, Values::Many(values)) if values.is_empty() => Truth::from_bool(self.operator.if_exists || self.operator.negated),
+            (None, Values::Many(values)) if values.is_empty() => Truth::from_bool(self.operator.holds_when_absent()),
             (None, Values::Many(_)) => Truth::No,
             // [A165]
             (Some(SetOperator::All), values) => Truth::from_bool(values.iter().all(|value| self.test(value, context))),
             (Some(SetOperator::Any), values) => {
-                // [A166] IfExists changes the missing case only.
                 let missing = values.iter().next().is_none();
-                Truth::from_bool(if missing { self.operator.if_exists } else { values.iter().any(|value| self.test(value, context)) })
+                Truth::from_bool(if missing { self.operator.holds_when_absent() } else { values.iter().any(|value| self.test(value, context)) })
             }
         }
     }
@@ -329,7 +340,7 @@ fn form(comparison: Comparison, text: &str, variables: bool) -> Form {
 }
 
 /// (A159) Letter case does not count.
-fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
         _ if text.eq_ignore_ascii_case("false") => Some(false),
@@ -338,12 +349,12 @@ fn parse_bool(text: &str) -> Option<bool> {
 }
 
 /// (A157) Integers and decimals; not `inf`, not `nan`, which `f64` would read.
-fn parse_number(text: &str) -> Option<f64> {
+pub(crate) fn parse_number(text: &str) -> Option<f64> {
     text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)).then(|| text.parse().ok()).flatten()
 }
 
 /// (A158) ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
-fn parse_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
     if let Some(seconds) = parse_number(text).filter(|_| text.len() > 4 && !text.contains('-')) {
         #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
         return Timestamp::from_millisecond((seconds * 1000.0) as i64).ok();
@@ -358,7 +369,7 @@ fn parse_date(text: &str) -> Option<Timestamp> {
 }
 
 /// (A159) CIDR of v4 or v6; without a prefix one host.
-fn parse_network(text: &str) -> Option<IpNet> {
+pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 

@@ -16,6 +16,15 @@ use crate::json::{Member, Node, Span, Value, parse};
 use crate::key::{ConditionKey, Context, KeyName, Presumption};
 use crate::principal::{PrincipalElement, PrincipalEntry, PrincipalKind};
 
+/// Largest key policy, in bytes; not adjustable (A107).
+pub const KEY_POLICY_BYTES_MAX: usize = 32_768;
+
+/// Largest managed policy of IAM, in characters without white space (A108).
+pub const IAM_POLICY_CHARS_MAX: usize = 6_144;
+
+/// Largest SCP and RCP, in characters (A108).
+pub const ORGANIZATION_POLICY_CHARS_MAX: usize = 5_120;
+
 /// What a policy is attached to, which decides what its grammar allows.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum PolicyKind {

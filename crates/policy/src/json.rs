@@ -23,6 +23,11 @@ impl Span {
         Self { start: clip(start), end: clip(end) }
     }
 
+    /// Whether `other` lies inside.
+    pub fn covers(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
     /// The text at this span, empty if it lies outside.
     pub fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()

@@ -25,15 +25,18 @@ mod document;
 mod glob;
 mod json;
 mod key;
+pub mod lint;
 mod permission;
 mod principal;
 
 pub use action::{Action, ActionPattern, KMS_PERMISSIONS, KmsPermission, PermissionSet};
 pub use arn::{AccountId, Arn, ParseArnError, Partition, Region};
 pub use condition::{Condition, Operator, SetOperator, Truth};
-pub use document::{Effect, Issue, Policy, PolicyKind, Statement, Version};
+pub use document::{
+    Effect, IAM_POLICY_CHARS_MAX, Issue, KEY_POLICY_BYTES_MAX, ORGANIZATION_POLICY_CHARS_MAX, Policy, PolicyKind, Statement, Version,
+};
 pub use glob::Glob;
 pub use json::{JSON_DEPTH_MAX, Span};
-pub use key::{ConditionKey, Context, KeyName, MapContext, Presumption, Values};
+pub use key::{ConditionKey, Context, KeyName, MapContext, Presumption, ValueType, Values};
 pub use permission::ResourceKind;
 pub use principal::{PrincipalElement, PrincipalEntry, PrincipalKind};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyward_authz::UniqueId;
-use keyward_policy::{Policy, Values};
+use keyward_policy::{IAM_POLICY_CHARS_MAX, Policy, Values};
 use serde::Serialize;
 
 use super::names::{GROUP_NAME_CHARS_MAX, name, path, violation};
@@ -19,8 +19,7 @@ use crate::paging::page;
 use crate::state::State;
 use crate::tokens::new_id;
 
-/// Largest managed policy, white space not counted, and most versions of one (K271).
-const MANAGED_POLICY_CHARS_MAX: usize = 6144;
+/// Most versions of a managed policy (K271).
 const VERSIONS_MAX: usize = 5;
 
 /// A managed policy, whoever made it.
@@ -186,8 +185,8 @@ fn put(policy: ManagedPolicy) -> Vec<Change> {
 }
 
 fn document(text: &str) -> Result<Policy, Error> {
-    if counted(text) > MANAGED_POLICY_CHARS_MAX {
-        return Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for PolicySize: {MANAGED_POLICY_CHARS_MAX}")));
+    if counted(text) > IAM_POLICY_CHARS_MAX {
+        return Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for PolicySize: {IAM_POLICY_CHARS_MAX}")));
     }
     identity_policy(text)
 }

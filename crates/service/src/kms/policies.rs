@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use keyward_authz::{KeyArn, KeyFacts, Operation, Request, Resource, ResourcePolicy, Target, authorize};
-use keyward_policy::{KeyName, Policy, PolicyKind, Values};
+use keyward_policy::{KEY_POLICY_BYTES_MAX, KeyName, Policy, PolicyKind, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -15,9 +15,6 @@ use crate::entities::{Change, Entity, Key};
 use crate::error::Error;
 use crate::principals::bind;
 use crate::state::State;
-
-/// Largest key policy, in bytes; not adjustable (A107).
-const KEY_POLICY_BYTES_MAX: usize = 32_768;
 
 const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
 
@@ -34,6 +31,7 @@ pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
 /// Reads a policy that somebody wants to save: size, grammar, principals that exist (A110) (A130); binds them to who they are now (A206).
 pub(crate) fn checked(state: &State, text: &str) -> Result<ResourcePolicy, Error> {
     if text.len() > KEY_POLICY_BYTES_MAX {
+        // [A107]
         return Err(Error::LimitExceeded(None));
     }
     let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;

@@ -1,0 +1,257 @@
+//! `keyward policy check`: what AWS would refuse, and what does not do what it seems to.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use keyward_policy::lint::{self, Finding, LINTS, Mark, Severity};
+use keyward_policy::{Policy, Span};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use serde::Serialize;
+
+use super::document::{Document, PolicyType};
+use super::sarif;
+
+/// Exits with 0 when nothing reaches --fail-on, 1 when something does, 2 when a file cannot be read as JSON.
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The files, or `-` for standard input: policies, or what the AWS CLI answered when asked for one
+    #[arg(value_name = "FILE", required_unless_present = "list")]
+    files: Vec<PathBuf>,
+    /// What kind of policies they are, where the content would not tell
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    policy_type: Option<PolicyType>,
+    /// How to write the findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The severity from which on the command fails
+    #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
+    fail_on: FailOn,
+    /// Print all lints and what they are about
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FailOn {
+    Error,
+    Warning,
+    Note,
+}
+
+impl FailOn {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Error => Severity::Error,
+            Self::Warning => Severity::Warning,
+            Self::Note => Severity::Note,
+        }
+    }
+}
+
+/// A file and what was found in it.
+pub(super) struct Checked {
+    pub(super) document: Document,
+    pub(super) policy_type: PolicyType,
+    pub(super) policy: Policy,
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
+    if arguments.list {
+        print!("{}", list());
+        return Ok(());
+    }
+    let mut checked = Vec::new();
+    let mut unreadable = Vec::new();
+    for path in &arguments.files {
+        match Document::read(path) {
+            Ok(document) => checked.push(check(document, arguments.policy_type)),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    match arguments.format {
+        Format::Text => checked.iter().for_each(|checked| print!("{}", text(checked))),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&json(&checked))?),
+        Format::Sarif => println!("{}", serde_json::to_string_pretty(&sarif::log(&checked))?),
+    }
+    unreadable.iter().for_each(|error| eprintln!("error: {error:#}"));
+    if let Some(unread) = checked.iter().find(|checked| !is_json(&checked.document.text)) {
+        bail!("{} is not JSON", unread.document.name);
+    }
+    let worst = checked.iter().flat_map(|checked| &checked.findings).map(|finding| finding.lint.severity).max();
+    match (unreadable.is_empty(), worst) {
+        (false, _) => std::process::exit(2),
+        (true, Some(worst)) if worst >= arguments.fail_on.severity() => std::process::exit(1),
+        (true, _) => Ok(()),
+    }
+}
+
+fn check(document: Document, given: Option<PolicyType>) -> Checked {
+    let policy_type = given.unwrap_or(document.policy_type);
+    let policy = Policy::parse(policy_type.kind(), document.text.as_str());
+    Checked { findings: lint::check(&policy), policy_type, policy, document }
+}
+
+/// The policy reader's own opinion is stricter; this asks only whether there was anything to read.
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+fn text(checked: &Checked) -> String {
+    let name = &checked.document.name;
+    let kind = article(checked.policy_type);
+    let mut out = String::new();
+    let source = || NamedSource::new(name, checked.document.text.clone());
+    for finding in &checked.findings {
+        let (first, others) = finding.marks.split_first().map_or((None, [].as_slice()), |(first, others)| (Some(first), others));
+        let message = format!("{}[{}]: {}", finding.lint.severity.as_str(), finding.lint.id, finding.message);
+        let mut diagnostic = MietteDiagnostic::new(message).with_severity(miette_severity(finding));
+        if !finding.help.is_empty() {
+            diagnostic = diagnostic.with_help(&finding.help);
+        }
+        let labels = first.into_iter().chain(others).map(|mark| {
+            let label = if mark.label.is_empty() { None } else { Some(mark.label.clone()) };
+            LabeledSpan::new_with_span(label, first_line(mark.span, &checked.document.text))
+        });
+        let report = Report::new(diagnostic.with_labels(labels)).with_source_code(source());
+        // Writing to a string does not fail.
+        let _ = handler().render_report(&mut out, report.as_ref());
+        out.push('\n');
+    }
+    let count = |severity| checked.findings.iter().filter(|finding| finding.lint.severity == severity).count();
+    let counts =
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")].map(|(severity, word)| plural(count(severity), word));
+    let _ = writeln!(out, "{name}: {kind}: {}", if checked.findings.is_empty() { "nothing found".to_owned() } else { counts.join(", ") });
+    out
+}
+
+fn article(policy_type: PolicyType) -> &'static str {
+    match policy_type {
+        PolicyType::Key => "a key policy",
+        PolicyType::Identity => "an identity policy",
+        PolicyType::Scp => "an SCP",
+        PolicyType::Rcp => "an RCP",
+        PolicyType::Trust => "a trust policy",
+        PolicyType::Endpoint => "an endpoint policy",
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+fn miette_severity(finding: &Finding) -> miette::Severity {
+    match finding.lint.severity {
+        Severity::Note => miette::Severity::Advice,
+        Severity::Warning => miette::Severity::Warning,
+        Severity::Error => miette::Severity::Error,
+    }
+}
+
+/// Colour and width are the terminal's; anywhere else the text is plain and always the same.
+fn handler() -> GraphicalReportHandler {
+    let terminal = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let theme = if terminal { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    GraphicalReportHandler::new_themed(theme).with_width(120).with_context_lines(0)
+}
+
+/// A span of several lines is shown by its first: whole statements would drown the message.
+fn first_line(span: Span, text: &str) -> std::ops::Range<usize> {
+    let start = (span.start as usize).min(text.len());
+    let line = span.of(text).lines().next().unwrap_or_default().len();
+    start..start + line.max(1).min(text.len() - start)
+}
+
+fn list() -> String {
+    let mut out = String::new();
+    for lint in LINTS {
+        let _ = writeln!(out, "{} ({})\n  {}\n  {}\n  {}\n", lint.id, lint.severity.as_str(), lint.finds, lint.why, lint.rules.join(", "));
+    }
+    out
+}
+
+/// The JSON that `--format json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: &'static str,
+    files: Vec<FileAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct FileAnswer<'a> {
+    file: &'a str,
+    #[serde(rename = "type")]
+    policy_type: &'static str,
+    findings: Vec<FindingAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingAnswer<'a> {
+    id: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    help: &'a str,
+    /// JSON Pointer of the statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<String>,
+    rules: &'static [&'static str],
+    /// In bytes of the policy's text; lines and columns count from 1.
+    spans: Vec<SpanAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct SpanAnswer<'a> {
+    start: u32,
+    end: u32,
+    line: usize,
+    column: usize,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    label: &'a str,
+}
+
+fn json(checked: &[Checked]) -> Answer<'_> {
+    Answer { schema: "keyward.policy-check/1", files: checked.iter().map(FileAnswer::of).collect() }
+}
+
+impl<'a> FileAnswer<'a> {
+    fn of(checked: &'a Checked) -> Self {
+        let findings = checked.findings.iter().map(|finding| FindingAnswer::of(checked, finding)).collect();
+        Self { file: &checked.document.name, policy_type: checked.policy_type.name(), findings }
+    }
+}
+
+impl<'a> FindingAnswer<'a> {
+    fn of(checked: &Checked, finding: &'a Finding) -> Self {
+        let span = |mark: &'a Mark| {
+            let (line, column) = position(&checked.document.text, mark.span.start);
+            SpanAnswer { start: mark.span.start, end: mark.span.end, line, column, label: &mark.label }
+        };
+        Self {
+            id: finding.lint.id,
+            severity: finding.lint.severity.as_str(),
+            message: &finding.message,
+            help: &finding.help,
+            statement: finding.statement.map(|at| checked.policy.pointer(at)),
+            rules: finding.lint.rules,
+            spans: finding.marks.iter().map(span).collect(),
+        }
+    }
+}
+
+/// Line and column of a byte, both from 1; columns count characters.
+pub(super) fn position(text: &str, at: u32) -> (usize, usize) {
+    let before = text.get(..at as usize).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
+}
