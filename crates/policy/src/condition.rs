@@ -272,7 +272,7 @@ impl Condition {
         }
         if self.operator.is_null() {
             // [A163]
-            let absent = values == Values::Absent;
+            let absent = matches!(&values, Values::Absent) || matches!(&values, Values::Many(none) if none.is_empty());
             return Truth::from_bool(self.values.iter().any(|wanted| matches!(wanted.form, Form::Bool(null) if null == absent)));
         }
         match (self.operator.set, &values) {
@@ -350,7 +350,8 @@ pub(crate) fn parse_bool(text: &str) -> Option<bool> {
 
 /// (A157) Integers and decimals; not `inf`, not `nan`, which `f64` would read.
 pub(crate) fn parse_number(text: &str) -> Option<f64> {
-    text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)).then(|| text.parse().ok()).flatten()
+    let number: Option<f64> = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)).then(|| text.parse().ok()).flatten();
+    number.filter(|number| number.is_finite())
 }
 
 /// (A158) ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
@@ -389,6 +390,8 @@ pub(crate) struct ArnPattern {
     has_variables: bool,
     /// The whole, where it is one ARN and no pattern: most are, and compare at once.
     literal: Option<Box<str>>,
+    /// The last segment is compared with the whole ARN.
+    whole: bool,
 }
 
 impl ArnPattern {
@@ -399,9 +402,12 @@ impl ArnPattern {
             if let (true, [only]) = (variables, segments.as_slice())
                 && only.starts_with("${")
             {
+                if padding == Padding::Star {
+                    return None; // [A140]
+                }
                 // A value that is a variable as a whole stands for all six segments.
                 let segments = std::array::from_fn(|at| if at == 5 { Glob::exact(only, true) } else { Glob::new("", false) });
-                return Some(Self { segments, has_variables: true, literal: None });
+                return Some(Self { segments, has_variables: true, literal: None, whole: true });
             }
             if padding == Padding::None || !text.contains(['*', '?']) {
                 return None;
@@ -419,7 +425,7 @@ impl ArnPattern {
         let segments = [globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?, globs.next()?];
         let literals: Option<Vec<&str>> = segments.iter().map(Glob::literal).collect();
         let literal = literals.map(|literals| literals.join(":").into());
-        Some(Self { has_variables: segments.iter().any(Glob::has_variables), literal, segments })
+        Some(Self { has_variables: segments.iter().any(Glob::has_variables), literal, segments, whole: false })
     }
 
     /// The keys of the variables in it.
@@ -437,7 +443,7 @@ impl ArnPattern {
             return **literal == *arn;
         }
         let [.., last] = &self.segments;
-        if self.segments.iter().take(5).all(|glob| glob.literal() == Some("")) {
+        if self.whole {
             return last.matches(arn, context);
         }
         // Long policies name many keys of one account: where they end tells them apart at once.
@@ -460,7 +466,8 @@ fn split_outside_variables(text: &str) -> Vec<&str> {
     let (mut start, mut inside) = (0, false);
     for (at, c) in text.char_indices() {
         match c {
-            '{' if text.get(..at).is_some_and(|before| before.ends_with('$')) => inside = true,
+            // [A173] Without an end it is text like any other.
+            '{' if text.get(..at).is_some_and(|before| before.ends_with('$')) => inside = text.get(at..).is_some_and(|rest| rest.contains('}')),
             '}' => inside = false,
             ':' if !inside && segments.len() < 5 => {
                 segments.push(text.get(start..at).unwrap_or_default());
@@ -508,6 +515,13 @@ mod tests {
         check("DateLessThan", &["2026-01-01T00:00:00Z"], Some("2026-02-01T00:00:00Z"), false); // [A158]
         check("DateGreaterThan", &["1767225600"], Some("2026-02-01T00:00:00Z"), true);
         check("DateEquals", &["2026-02-01"], Some("1769904000"), true);
+        check("DateEquals", &["2026-02-01T00:00Z"], Some("1769904000"), true);
+        check("DateEquals", &["2026-02-01T01:30:00.000+01:30"], Some("1769904000"), true);
+        check("DateEquals", &["2026-02"], Some("2026-02-01T00:00:00Z"), true);
+        check("DateEquals", &["2026"], Some("2026-01-01"), true);
+        check("DateLessThan", &["2026-01-01T00:00:00"], Some("2025-01-01T00:00:00Z"), false); // no zone
+        check("DateNotEquals", &["tomorrow"], Some("2026-01-01"), false);
+        check("NumericLessThan", &["1e999"], Some("1"), false);
         check("Bool", &["TRUE"], Some("true"), true); // [A159]
         check("BinaryEquals", &["AAEC"], Some("AAEC"), true);
         check("IpAddress", &["203.0.113.0/24"], Some("203.0.113.9"), true);
@@ -544,6 +558,9 @@ mod tests {
         check("ForAllValues:StringEquals", &["a", "b", "c"], true); // [A165]
         check("ForAllValues:StringEquals", &["a"], false);
         check("ForAnyValue:StringEquals", &["a"], true);
+        let none = MapContext::new().with_many("k", []);
+        assert_eq!(holds("Null", &["true"], &none), Truth::Yes); // [A163] [A165] no values are no key
+        assert_eq!(holds("StringNotEquals", &["x"], &none), Truth::Yes);
         check("ForAllValues:StringNotEquals", &["c"], true); // [A166]
         check("ForAllValues:StringNotEquals", &["a"], false);
         check("ForAnyValue:StringNotEquals", &["a"], true);
@@ -578,5 +595,8 @@ mod tests {
         assert_eq!(holds("ArnEquals", &["arn:aws:iam::111122223333:user/${aws:username}"], &context), Truth::Yes); // [A170]
         let whole = MapContext::new().with("k", "arn:aws:a:b:c:d").with("aws:SourceArn", "arn:aws:a:b:c:d");
         assert_eq!(holds("ArnEquals", &["${aws:SourceArn}"], &whole), Truth::Yes);
+        assert_eq!(holds("ArnLike", &[":::::*"], &whole), Truth::No); // [A156]
+        let open = MapContext::new().with("k", "arn:aws:s3:::${a");
+        assert_eq!(holds("ArnEquals", &["arn:aws:s3:::${a"], &open), Truth::Yes); // [A173]
     }
 }

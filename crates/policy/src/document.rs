@@ -4,6 +4,7 @@
 //! would have refused to save. Stored policies are read leniently, new ones through [`Policy::parse_strict`].
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ pub const IAM_POLICY_CHARS_MAX: usize = 6_144;
 /// Largest SCP and RCP, in characters (A108).
 pub const ORGANIZATION_POLICY_CHARS_MAX: usize = 5_120;
 
+/// (A135) The switch between the API's text, which accepts statements of a key policy that lack Action or Resource, and the notice of
+/// 2025, which announced to refuse them. Stored ones have no effect either way.
+const KEY_POLICY_NEEDS_ACTION_AND_RESOURCE: bool = false;
+
 /// What a policy is attached to, which decides what its grammar allows.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum PolicyKind {
@@ -43,6 +48,25 @@ pub enum PolicyKind {
 }
 
 impl PolicyKind {
+    /// (A101) Whether it hangs on a resource, and may have an `Id`.
+    fn is_resource_based(self) -> bool {
+        matches!(self, Self::Key | Self::Trust | Self::Endpoint)
+    }
+
+    /// Whether IAM keeps it, which is stricter about Sids (A106).
+    fn is_iams(self) -> bool {
+        matches!(self, Self::Identity | Self::Trust)
+    }
+
+    /// Whether a principal element of it may hold such a name (A122) (A123).
+    fn admits(self, principal: &PrincipalKind) -> bool {
+        match principal {
+            PrincipalKind::Invalid | PrincipalKind::CanonicalUser => false,
+            PrincipalKind::Federated => self == Self::Trust,
+            _ => true,
+        }
+    }
+
     /// (A104) Whether its statements name principals.
     fn names_principals(self) -> bool {
         matches!(self, Self::Key | Self::Rcp | Self::Trust | Self::Endpoint)
@@ -396,6 +420,8 @@ impl Reader {
             Ok(Node { value: Value::Object(members), .. }) => self.policy(&members, &mut inner),
             Ok(node) => self.issue(node.span, "Policy is not a JSON object."),
         }
+        // The first is what the caller is told (A110).
+        self.issues.sort_by_key(|issue| issue.span.start);
         inner.issues = self.issues;
         inner
     }
@@ -409,7 +435,7 @@ impl Reader {
             match member.name.as_str() {
                 "Version" => {}
                 "Id" => match &member.node.value {
-                    Value::String(id) if self.kind != PolicyKind::Identity => inner.id = Some(id.as_str().into()),
+                    Value::String(id) if self.kind.is_resource_based() => inner.id = Some(id.as_str().into()),
                     Value::String(_) => self.issue(member.name_span, "Policy contains the element Id, which only resource-based policies have."),
                     _ => self.issue(member.node.span, "Policy element Id is not a string."),
                 },
@@ -429,6 +455,20 @@ impl Reader {
         }
         if !has_statement {
             self.issue(Span::default(), "Policy contains no statement.");
+        }
+        self.refuse_repeated_sids(&inner.statements);
+    }
+
+    /// (A111)
+    fn refuse_repeated_sids(&mut self, statements: &[Statement]) {
+        if !self.kind.is_iams() {
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        for statement in statements {
+            if statement.sid().is_some_and(|sid| !sid.is_empty() && !seen.insert(sid.to_owned())) {
+                self.issue(statement.span, "Statement IDs (SID) in a single policy must be unique.");
+            }
         }
     }
 
@@ -486,6 +526,7 @@ impl Reader {
                 "Resource" | "NotResource" => {
                     statement.not_resource = member.name == "NotResource";
                     let resources = self.strings(&member.node, &member.name);
+                    self.refuse_resources(member, &resources);
                     statement.resources = resources.iter().map(|(text, _)| ResourcePattern::new(text, self.variables)).collect();
                 }
                 "Condition" => statement.conditions = self.conditions(&member.node),
@@ -497,7 +538,10 @@ impl Reader {
             None if !has("Effect") => self.issue(node.span, "Policy contains a statement with no effect."),
             None => {}
         }
-        self.require(node, &mut statement, has("Action") || has("NotAction"), has("Resource") || has("NotResource"));
+        // An empty list is as good as none; one that could not be read has been told about.
+        let has_action = !statement.actions.is_empty() || self.faulty;
+        let has_resource = !statement.resources.is_empty() || self.faulty;
+        self.require(node, &mut statement, has_action, has_resource);
         statement.listed = statement.actions.iter().fold(PermissionSet::EMPTY, |all, pattern| all.or(pattern.kms_permissions()));
         // [A110] What AWS could not have saved is never taken as permission, nor as a Deny nobody wrote.
         statement.inert |= effect.is_none() || self.faulty || names_nobody(&statement);
@@ -523,10 +567,17 @@ impl Reader {
             self.issue(node.span, "Policy contains a statement with NotPrincipal and the effect Allow.");
             statement.inert = true;
         }
+        if self.kind == PolicyKind::Rcp {
+            self.require_of_rcp(node, statement);
+        }
         match (self.kind, has_action, has_resource) {
             (_, true, true) => {}
-            // [A135] Accepted, and without effect.
-            (PolicyKind::Key, _, _) => statement.inert = true,
+            (PolicyKind::Key, _, _) => {
+                if KEY_POLICY_NEEDS_ACTION_AND_RESOURCE {
+                    self.issue(node.span, "Policy contains a statement with no action or no resource.");
+                }
+                statement.inert = true; // [A135]
+            }
             (PolicyKind::Trust, true, false) => statement.any_resource = true,
             (_, false, _) => {
                 self.issue(node.span, "Policy contains a statement with no action.");
@@ -539,9 +590,44 @@ impl Reader {
         }
     }
 
+    /// (A109) What customers may not write into an RCP.
+    fn require_of_rcp(&mut self, node: &Node, statement: &Statement) {
+        if statement.effect == Effect::Allow {
+            // Allow counts for nothing in RCPs, and RCPFullAWSAccess itself has it.
+            self.issue(node.span, "Policy contains a statement with the effect Allow, which resource control policies do not have.");
+        }
+        if let Some(principal) = &statement.principal {
+            let everyone = principal.entries.iter().all(|entry| entry.kind == PrincipalKind::Everyone);
+            if principal.negated || !everyone {
+                self.fault(principal.span, "Policy contains a statement with a principal other than *, which resource control policies do not have.");
+            }
+        }
+        if statement.not_action {
+            self.fault(node.span, "Policy contains a statement with NotAction, which resource control policies do not have.");
+        }
+        if statement.effect == Effect::Deny && statement.actions.iter().any(|action| action.service().is_none()) {
+            self.fault(node.span, "Policy contains a statement with an action that names no service.");
+        }
+    }
+
+    /// (A111)
+    fn refuse_resources(&mut self, member: &Member, resources: &[(String, Span)]) {
+        match self.kind {
+            PolicyKind::Trust => self.issue(member.name_span, format!("Has prohibited field {}", member.name)),
+            PolicyKind::Identity => {
+                for (text, span) in resources.iter().filter(|(text, _)| text != "*" && !text.starts_with("arn:")) {
+                    self.issue(*span, format!("Resource {text} must be in ARN format or \"*\"."));
+                }
+            }
+            PolicyKind::Key | PolicyKind::Scp | PolicyKind::Rcp | PolicyKind::Endpoint => {}
+        }
+    }
+
+    /// (A101)
     fn refuse_duplicates(&mut self, members: &[Member]) {
-        for (at, member) in members.iter().enumerate() {
-            if members.iter().take(at).any(|earlier| earlier.name == member.name) {
+        let mut seen = BTreeSet::new();
+        for member in members {
+            if !seen.insert(member.name.as_str()) {
                 self.fault(member.name_span, format!("Policy contains the element {} twice in one object.", member.name));
             }
         }
@@ -554,7 +640,7 @@ impl Reader {
             return None;
         };
         let plain = sid.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !plain && matches!(self.kind, PolicyKind::Identity | PolicyKind::Trust) {
+        if !plain && self.kind.is_iams() {
             self.issue(node.span, "Policy contains a statement whose Sid has characters other than A-Z, a-z, 0-9.");
         }
         Some(sid.as_str().into())
@@ -575,48 +661,49 @@ impl Reader {
     fn principal(&mut self, node: &Node, negated: bool) -> PrincipalElement {
         // Whatever is wrong with a name, the others mean whom they mean.
         let faulty = self.faulty;
-        let (mut entries, mut services) = (Vec::new(), Vec::new());
+        let mut entries = Vec::new();
         match &node.value {
             Value::String(text) if text == "*" => entries.push(PrincipalEntry::aws("*", node.span)),
             Value::Object(members) => {
                 self.refuse_duplicates(members);
                 for member in members {
-                    let texts = self.strings(&member.node, &member.name);
-                    if member.name == "Service" {
-                        services.extend(texts.iter().map(|(_, span)| *span));
+                    for (text, span) in self.strings(&member.node, &member.name) {
+                        let entry = match member.name.as_str() {
+                            "AWS" => PrincipalEntry::aws(&text, span),
+                            "Service" => PrincipalEntry::service(&text, span),
+                            "Federated" => PrincipalEntry { kind: PrincipalKind::Federated, text: text.into(), span },
+                            "CanonicalUser" => PrincipalEntry { kind: PrincipalKind::CanonicalUser, text: text.into(), span },
+                            _ => PrincipalEntry { kind: PrincipalKind::Invalid, text: text.into(), span },
+                        };
+                        if !self.kind.admits(&entry.kind) {
+                            self.issue(span, self.invalid_principal(&member.name, &entry.text));
+                        }
+                        entries.push(entry);
                     }
-                    entries.extend(texts.into_iter().map(|(text, span)| match member.name.as_str() {
-                        "AWS" => PrincipalEntry::aws(&text, span),
-                        "Service" => PrincipalEntry::service(&text, span),
-                        "Federated" => PrincipalEntry { kind: PrincipalKind::Federated, text: text.into(), span },
-                        "CanonicalUser" => PrincipalEntry { kind: PrincipalKind::CanonicalUser, text: text.into(), span },
-                        _ => PrincipalEntry { kind: PrincipalKind::Invalid, text: text.into(), span },
-                    }));
                     if !matches!(member.name.as_str(), "AWS" | "Service" | "Federated" | "CanonicalUser") {
-                        self.issue(member.name_span, INVALID_PRINCIPALS);
+                        self.issue(member.name_span, self.invalid_principal(&member.name, ""));
                     }
                 }
                 if entries.is_empty() {
-                    self.issue(node.span, INVALID_PRINCIPALS);
+                    self.issue(node.span, self.invalid_principal("AWS", ""));
                 }
             }
-            _ => self.issue(node.span, INVALID_PRINCIPALS),
-        }
-        for entry in &entries {
-            let invalid = match entry.kind {
-                PrincipalKind::Invalid => true,
-                // [A123]
-                PrincipalKind::Federated => self.kind != PolicyKind::Trust,
-                PrincipalKind::CanonicalUser => true,
-                _ => false,
-            };
-            if invalid {
-                let service = services.contains(&entry.span);
-                self.issue(entry.span, if service { INVALID_SERVICE_PRINCIPALS } else { INVALID_PRINCIPALS });
-            }
+            _ => self.issue(node.span, self.invalid_principal("AWS", node_text(node))),
         }
         self.faulty = faulty;
         PrincipalElement { negated, entries, span: node.span }
+    }
+
+    /// As KMS words it (A110), and as IAM does (K267).
+    fn invalid_principal(&self, kind: &str, text: &str) -> String {
+        match kind {
+            _ if self.kind == PolicyKind::Trust => {
+                let kind = if kind == "Service" { "SERVICE" } else { kind };
+                format!("Invalid principal in policy: \"{kind}\":\"{text}\"")
+            }
+            "Service" => INVALID_SERVICE_PRINCIPALS.to_owned(),
+            _ => INVALID_PRINCIPALS.to_owned(),
+        }
     }
 
     fn actions(&mut self, member: &Member) -> Vec<ActionPattern> {
@@ -627,6 +714,8 @@ impl Reader {
                 let pattern = ActionPattern::new(&text);
                 if !pattern.well_formed() {
                     self.issue(span, format!("Policy contains a statement with an invalid action: {text}."));
+                    // An exception that excepts nothing would make the statement larger than it was meant.
+                    self.faulty |= member.name == "NotAction";
                 }
                 pattern
             })
@@ -720,6 +809,13 @@ impl Reader {
 fn names_nobody(statement: &Statement) -> bool {
     let well_named = |entry: &PrincipalEntry| entry.kind != PrincipalKind::Invalid;
     statement.principal.as_ref().is_some_and(|principal| principal.negated && !principal.entries.iter().any(well_named))
+}
+
+fn node_text(node: &Node) -> &str {
+    match &node.value {
+        Value::String(text) => text,
+        _ => "",
+    }
 }
 
 /// (A110) As AWS words it, also for malformed ARNs and for principals that do not exist (A130).
@@ -823,6 +919,58 @@ mod tests {
         ); // [A104]
         check(PolicyKind::Identity, &key(r#"{"Effect":"Allow","Action":"*"}"#), "Policy contains a statement with no resource.");
         check(PolicyKind::Identity, r#"{"Id":"x","Statement":[]}"#, "Policy contains the element Id"); // [A101]
+    }
+
+    #[test]
+    fn what_iam_words_its_own_way() {
+        let repeated = r#"{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}"#;
+        let repeated = key(&format!("{repeated},{repeated}"));
+        check(PolicyKind::Identity, &repeated, "Statement IDs (SID) in a single policy must be unique."); // [A111]
+        check(PolicyKind::Scp, &repeated, "");
+        let bare = key(r#"{"Effect":"Allow","Action":"*","Resource":["arn:aws:kms:*","1234"]}"#);
+        check(PolicyKind::Identity, &bare, "Resource 1234 must be in ARN format or \"*\"."); // [A111] [A136]
+        let trust = key(r#"{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}"#);
+        check(PolicyKind::Trust, &trust, "Has prohibited field Resource"); // [A111]
+        let nobody = key(r#"{"Effect":"Allow","Principal":{"AWS":"nobody"},"Action":"sts:AssumeRole"}"#);
+        check(PolicyKind::Trust, &nobody, "Invalid principal in policy: \"AWS\":\"nobody\""); // [K267]
+        let web = key(r#"{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sts:AssumeRoleWithWebIdentity"}"#);
+        check(PolicyKind::Trust, &web, ""); // [A123]
+    }
+
+    #[test]
+    fn what_a_resource_control_policy_may_not_contain() {
+        let good = r#"{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*"}"#;
+        check(PolicyKind::Rcp, &key(good), ""); // [A109]
+        let with = |from: &str, to: &str| key(&good.replace(from, to));
+        check(PolicyKind::Rcp, &with("Deny", "Allow"), "Policy contains a statement with the effect Allow");
+        check(PolicyKind::Rcp, &with("\"*\",\"Action", "{\"AWS\":\"111122223333\"},\"Action"), "Policy contains a statement with a principal other");
+        check(PolicyKind::Rcp, &with("Principal", "NotPrincipal"), "Policy contains a statement with a principal other");
+        check(PolicyKind::Rcp, &with("Action", "NotAction"), "Policy contains a statement with NotAction");
+        check(PolicyKind::Rcp, &with("kms:*", "*"), "Policy contains a statement with an action that names no service");
+        check(PolicyKind::Rcp, &good.replace("{\"Effect", "{\"Id\":\"x\",\"Effect"), "Policy contains"); // [A101]
+        check(PolicyKind::Scp, r#"{"Id":"x","Statement":[]}"#, "Policy contains the element Id"); // [A101]
+        // Allow counts for nothing there, the rest could not have been saved.
+        for (text, inert) in [(with("Deny", "Allow"), false), (with("Action", "NotAction"), true), (with("kms:*", "*"), true)] {
+            assert_eq!(Policy::parse(PolicyKind::Rcp, text.clone()).statements()[0].is_inert(), inert, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_is_no_list() {
+        let allow = |element: &str| key(&format!(r#"{{"Effect":"Allow",{element}}}"#));
+        check(PolicyKind::Identity, &allow(r#""Action":[],"Resource":"*""#), "Policy contains a statement with no action.");
+        check(PolicyKind::Identity, &allow(r#""NotAction":[],"Resource":"*""#), "Policy contains a statement with no action.");
+        check(PolicyKind::Identity, &allow(r#""Action":"*","NotResource":[]"#), "Policy contains a statement with no resource.");
+        let everything = allow(r#""Principal":"*","NotAction":[],"Resource":"*""#);
+        assert!(Policy::parse(PolicyKind::Key, everything).statements()[0].is_inert()); // [A135]
+    }
+
+    #[test]
+    fn the_first_fault_of_the_text_is_told_first() {
+        let text = key(r#"{"Effect":"allow","Action":"x","Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"*","Extra":1}"#);
+        let policy = Policy::parse(PolicyKind::Identity, text.clone());
+        let told: Vec<&str> = policy.issues().iter().map(|issue| issue.span.of(&text)).collect();
+        assert_eq!(told, ["\"allow\"", "\"x\"", "\"Extra\""]); // [A110]
     }
 
     #[test]

@@ -164,7 +164,14 @@ fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
 /// Reads a variable at the start of `text`: its piece and what follows. `${*}`, `${?}`, `${$}` are literal (A172);
 /// `${` without `}` is text like any other (A173).
 fn variable(text: &str) -> Option<(Piece, &str)> {
-    let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
+    let inside = text.strip_prefix("${")?;
+    // A default in quotes may hold a brace.
+    let quoted =
+        inside.split_once('}').is_some_and(|(head, _)| head.split_once(',').is_some_and(|(_, default)| default.trim_start().starts_with('\'')));
+    let (inside, after) = match inside.split_once("'}") {
+        Some((head, after)) if quoted => (inside.get(..head.len() + 1)?, after),
+        _ => inside.split_once('}')?,
+    };
     if matches!(inside, "*" | "?" | "$") {
         return Some((Piece::Text(inside.into()), after));
     }
@@ -276,6 +283,9 @@ mod tests {
         check("a/${AWS:principaltag/Team}/*", "a/*/z", true); // [A170]
         check("${aws:username}", "", false); // [A171]
         check("${aws:username, 'x'}", "x", true);
+        check("${aws:username, 'a}b'}/c", "a}b/c", true); // [A171]
+        check("${aws:username, ''}", "", true);
+        check("${aws:username, 'x", "${aws:username, 'x", true); // [A173]
         check("${*}", "*", true);
         check("${*}", "a", false);
         check("${aws:TagKeys}", "x", false); // [A173]
