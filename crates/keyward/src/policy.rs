@@ -2,9 +2,13 @@
 
 mod check;
 mod document;
+mod format;
 mod sarif;
 
+use std::io::{IsTerminal, Write};
+
 use clap::{Args, Subcommand};
+use miette::{GraphicalReportHandler, GraphicalTheme, Report};
 
 #[derive(Args)]
 pub(crate) struct PolicyArgs {
@@ -16,10 +20,31 @@ pub(crate) struct PolicyArgs {
 enum PolicyCommand {
     /// Say what AWS would refuse in policies, and what does not do what it seems to
     Check(check::CheckArgs),
+    /// Lay policies out as a careful person would write them; their meaning does not change
+    Format(format::FormatArgs),
 }
 
 pub(crate) fn run(arguments: &PolicyArgs) -> anyhow::Result<()> {
     match &arguments.command {
         PolicyCommand::Check(arguments) => check::run(arguments),
+        PolicyCommand::Format(arguments) => format::run(arguments),
     }
+}
+
+/// Prints an answer; whoever stops reading, as `head` does, has read enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// A report with the place underlined. Colour is for terminals; anywhere else the text is plain and always the same.
+fn shown(report: &Report, stream: &impl IsTerminal) -> String {
+    let terminal = stream.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let theme = if terminal { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = GraphicalReportHandler::new_themed(theme).with_width(120).render_report(&mut out, report.as_ref());
+    out
 }

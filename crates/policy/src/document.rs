@@ -517,6 +517,10 @@ impl Reader {
             match member.name.as_str() {
                 "Sid" => statement.sid = self.sid(&member.node),
                 "Effect" => effect = self.effect(&member.node),
+                // Of a pair that excludes each other one is read, whichever comes first.
+                "NotPrincipal" if has("Principal") => {}
+                "NotAction" if has("Action") => {}
+                "NotResource" if has("Resource") => {}
                 "Principal" => statement.principal = Some(self.principal(&member.node, false)),
                 "NotPrincipal" => statement.principal = Some(self.principal(&member.node, true)),
                 "Action" | "NotAction" => {

@@ -86,7 +86,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn error(&self, message: &'static str) -> SyntaxError {
         let start = self.at.min(self.bytes.len());
-        SyntaxError { at: Span::new(start, (start + 1).min(self.bytes.len())), message }
+        let there = self.text.get(start..).and_then(|rest| rest.chars().next());
+        SyntaxError { at: Span::new(start, start + there.map_or(0, char::len_utf8)), message }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -325,6 +326,13 @@ mod tests {
         let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
         check(&deep(JSON_DEPTH_MAX), true);
         check(&deep(JSON_DEPTH_MAX + 2), false);
+    }
+
+    #[test]
+    fn an_error_points_at_a_whole_character() {
+        for (text, expected) in [("{é", "é"), ("[1 ü]", "ü"), ("{", ""), ("\"\\ü\"", "ü")] {
+            assert_eq!(parse(text).unwrap_err().at.of(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod action;
 mod arn;
 mod condition;
 mod document;
+mod format;
 mod glob;
 mod json;
 mod key;
@@ -35,6 +36,7 @@ pub use condition::{Condition, Operator, SetOperator, Truth};
 pub use document::{
     Effect, IAM_POLICY_CHARS_MAX, Issue, KEY_POLICY_BYTES_MAX, ORGANIZATION_POLICY_CHARS_MAX, Policy, PolicyKind, Statement, Version,
 };
+pub use format::format;
 pub use glob::Glob;
 pub use json::{JSON_DEPTH_MAX, Span};
 pub use key::{ConditionKey, Context, KeyName, MapContext, Presumption, ValueType, Values};

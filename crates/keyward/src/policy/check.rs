@@ -1,18 +1,17 @@
 //! `keyward policy check`: what AWS would refuse, and what does not do what it seems to.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use keyward_policy::lint::{self, Finding, LINTS, Mark, Severity};
 use keyward_policy::{Policy, Span};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde::Serialize;
 
 use super::document::{Document, PolicyType};
-use super::sarif;
+use super::{print, sarif, shown};
 
 /// Exits with 0 when nothing reaches --fail-on, 1 when something does, 2 when a file cannot be read as JSON.
 #[derive(Args)]
@@ -68,8 +67,7 @@ pub(super) struct Checked {
 
 pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     if arguments.list {
-        print!("{}", list());
-        return Ok(());
+        return print(&list());
     }
     let mut checked = Vec::new();
     let mut unreadable = Vec::new();
@@ -79,11 +77,11 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
             Err(error) => unreadable.push(error),
         }
     }
-    match arguments.format {
-        Format::Text => checked.iter().for_each(|checked| print!("{}", text(checked))),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&json(&checked))?),
-        Format::Sarif => println!("{}", serde_json::to_string_pretty(&sarif::log(&checked))?),
-    }
+    print(&match arguments.format {
+        Format::Text => checked.iter().map(text).collect(),
+        Format::Json => serde_json::to_string_pretty(&json(&checked))? + "\n",
+        Format::Sarif => serde_json::to_string_pretty(&sarif::log(&checked))? + "\n",
+    })?;
     unreadable.iter().for_each(|error| eprintln!("error: {error:#}"));
     if let Some(unread) = checked.iter().find(|checked| !is_json(&checked.document.text)) {
         bail!("{} is not JSON", unread.document.name);
@@ -124,9 +122,7 @@ fn text(checked: &Checked) -> String {
             LabeledSpan::new_with_span(label, first_line(mark.span, &checked.document.text))
         });
         let report = Report::new(diagnostic.with_labels(labels)).with_source_code(source());
-        // Writing to a string does not fail.
-        let _ = handler().render_report(&mut out, report.as_ref());
-        out.push('\n');
+        let _ = writeln!(out, "{}", shown(&report, &std::io::stdout()));
     }
     let count = |severity| checked.findings.iter().filter(|finding| finding.lint.severity == severity).count();
     let counts =
@@ -156,13 +152,6 @@ fn miette_severity(finding: &Finding) -> miette::Severity {
         Severity::Warning => miette::Severity::Warning,
         Severity::Error => miette::Severity::Error,
     }
-}
-
-/// Colour and width are the terminal's; anywhere else the text is plain and always the same.
-fn handler() -> GraphicalReportHandler {
-    let terminal = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let theme = if terminal { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    GraphicalReportHandler::new_themed(theme).with_width(120).with_context_lines(0)
 }
 
 /// A span of several lines is shown by its first: whole statements would drown the message.

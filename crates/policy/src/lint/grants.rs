@@ -30,8 +30,9 @@ pub(super) fn check(view: &View<'_>, statement: &StatementView<'_>, report: &mut
     if bounded || !gives || !statement.allows() || only_delegates(statement) {
         return;
     }
-    let covering =
-        statement.actions.iter().find(|(pattern, _)| pattern.kms_permissions().iter().any(|permission| permission.name() == "CreateGrant"));
+    // Who writes `*` means everything.
+    let mut of_kms = statement.actions.iter().filter(|(pattern, _)| pattern.service() == Some("kms"));
+    let covering = of_kms.find(|(pattern, _)| pattern.kms_permissions().iter().any(|permission| permission.name() == "CreateGrant"));
     let Some((pattern, span)) = covering.filter(|_| statement.not_action.is_none()) else { return };
     let written = pattern.as_str();
     let holds = if written.eq_ignore_ascii_case("kms:CreateGrant") { String::new() } else { format!("`{written}` holds kms:CreateGrant: ") };

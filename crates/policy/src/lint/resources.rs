@@ -3,6 +3,7 @@
 use super::view::{StatementView, Text, View};
 use super::{Lint, Report, Severity};
 use crate::action::KmsPermission;
+use crate::arn::AccountId;
 use crate::document::PolicyKind;
 use crate::glob::Glob;
 use crate::permission::ResourceKind;
@@ -141,7 +142,7 @@ fn shape(text: &str) -> Shape {
         _ if wild(service) => Shape::Never("the service takes no wildcard", KEY_ARN), // [A137]
         "kms" if variable(region) || variable(account) => Shape::Never("variables are substituted in the last segment only", KEY_ARN), // [A140]
         "kms" if region.is_empty() => Shape::Never("its Region is empty", "write the Region, or `*` for all"),
-        "kms" if !wild(account) && !(account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())) => {
+        "kms" if !wild(account) && account.parse::<AccountId>().is_err() => {
             Shape::Never("its account is not twelve digits", "write the account id, or `*` for all")
         }
         "kms" => key_or_alias(rest),
