@@ -720,6 +720,8 @@ impl Reader {
                     self.issue(span, format!("Policy contains a statement with an invalid action: {text}."));
                     // An exception that excepts nothing would make the statement larger than it was meant.
                     self.faulty |= member.name == "NotAction";
+                } else if self.kind == PolicyKind::Trust && pattern.service() != Some("sts") {
+                    self.issue(span, "AssumeRole policy may only specify STS AssumeRole actions."); // [A111]
                 }
                 pattern
             })
@@ -935,6 +937,8 @@ mod tests {
         check(PolicyKind::Identity, &bare, "Resource 1234 must be in ARN format or \"*\"."); // [A111] [A136]
         let trust = key(r#"{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}"#);
         check(PolicyKind::Trust, &trust, "Has prohibited field Resource"); // [A111]
+        let other = key(r#"{"Effect":"Allow","Principal":"*","Action":["sts:AssumeRole","*"]}"#);
+        check(PolicyKind::Trust, &other, "AssumeRole policy may only specify STS AssumeRole actions."); // [A111]
         let nobody = key(r#"{"Effect":"Allow","Principal":{"AWS":"nobody"},"Action":"sts:AssumeRole"}"#);
         check(PolicyKind::Trust, &nobody, "Invalid principal in policy: \"AWS\":\"nobody\""); // [K267]
         let web = key(r#"{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sts:AssumeRoleWithWebIdentity"}"#);

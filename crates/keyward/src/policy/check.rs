@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     }
 }
 
-fn check(document: Document, given: Option<PolicyType>) -> Checked {
+pub(super) fn check(document: Document, given: Option<PolicyType>) -> Checked {
     let policy_type = given.unwrap_or(document.policy_type);
     let policy = Policy::parse(policy_type.kind(), document.text.as_str());
     Checked { findings: lint::check(&policy), policy_type, policy, document }
@@ -243,4 +243,49 @@ pub(super) fn position(text: &str, at: u32) -> (usize, usize) {
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
     (before.matches('\n').count() + 1, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use keyward_authz::GrantOperation;
+    use keyward_crypto::{EncryptionAlgorithm, KeySpec, KeyUsage, Origin};
+    use keyward_policy::{KMS_PERMISSIONS, KeyName};
+
+    use super::*;
+
+    #[test]
+    fn the_published_page_is_current() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy-check.md");
+        let published = std::fs::read_to_string(&page).unwrap();
+        let (head, _) = published.split_once("## Lints\n").unwrap();
+        let mut current =
+            format!("{head}## Lints\n\n| lint | severity | finds | what happens instead, and the way out | rules |\n|---|---|---|---|---|\n");
+        for lint in LINTS {
+            let cells =
+                [format!("`{}`", lint.id), lint.severity.as_str().to_owned(), lint.finds.to_owned(), lint.why.to_owned(), lint.rules.join(", ")];
+            current.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+        }
+        if std::env::var_os("KEYWARD_UPDATE").is_some() {
+            std::fs::write(&page, current).unwrap();
+        } else {
+            assert_eq!(published, current, "KEYWARD_UPDATE=1 writes it anew");
+        }
+    }
+
+    #[test]
+    fn known_values_are_those_of_the_engine() {
+        let same = |name: KeyName, engine: BTreeSet<&str>| {
+            let known: BTreeSet<&str> = lint::values_of(name).unwrap().iter().copied().collect();
+            assert_eq!(known, engine, "{}", name.as_str());
+        };
+        same(KeyName::KeySpec, KeySpec::ALL.iter().map(|spec| spec.name()).collect()); // [A549] [K70]
+        same(KeyName::KeyUsage, KeyUsage::ALL.iter().map(|usage| usage.name()).collect());
+        same(KeyName::KeyOrigin, Origin::ALL.iter().map(|origin| origin.name()).collect());
+        same(KeyName::EncryptionAlgorithm, EncryptionAlgorithm::ALL.iter().map(|algorithm| algorithm.name()).collect()); // [A544]
+        let grantable = KMS_PERMISSIONS.iter().copied().filter(|name| GrantOperation::named(name).is_some());
+        same(KeyName::GrantOperations, grantable.collect()); // [A601]
+    }
 }

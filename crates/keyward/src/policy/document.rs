@@ -1,7 +1,7 @@
 //! A policy in a file: bare, or inside what the AWS CLI answers; and which type of policy it is.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -93,7 +93,7 @@ impl Document {
 }
 
 pub(crate) fn is_stdin(path: &Path) -> bool {
-    *path == PathBuf::from("-")
+    path == Path::new("-")
 }
 
 /// The members under which answers of the AWS CLI hold a policy, from the outside in, and what policy that is.

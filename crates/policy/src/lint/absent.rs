@@ -1,7 +1,7 @@
 //! Tests that decide about requests without the key.
 
 use super::view::{StatementView, Test, View};
-use super::{Lint, Report, Severity};
+use super::{Lint, Mark, Report, Severity};
 use crate::key::KeyName;
 
 pub(super) const DENY_HITS_SERVICES: Lint = Lint {
@@ -49,7 +49,17 @@ pub(super) const MFA_ABSENT: Lint = Lint {
     rules: &["A161", "A523"],
 };
 
+pub(super) const CONTRADICTION: Lint = Lint {
+    id: "contradiction",
+    severity: Severity::Warning,
+    finds: "a test that wants a key absent beside one that wants it there",
+    why: "All tests of a statement must hold. `Null: true` holds when the key is absent, a positive test when it is there: no request meets both. Split the \
+          statement in two, or use IfExists.",
+    rules: &["A150", "A160", "A163"],
+};
+
 pub(super) fn check(_: &View<'_>, statement: &StatementView<'_>, report: &mut Report) {
+    contradictions(statement, report);
     for test in statement.tests.iter().filter(|test| !test.operator.is_null()) {
         if test.key.name() == KeyName::MultiFactorAuthPresent {
             mfa(statement, test, report);
@@ -73,6 +83,19 @@ pub(super) fn check(_: &View<'_>, statement: &StatementView<'_>, report: &mut Re
                 (false, _, true) => negated(statement, test, report),
                 (true, false, _) | (false, false, false) => {}
             }
+        }
+    }
+}
+
+fn contradictions(statement: &StatementView<'_>, report: &mut Report) {
+    let wants_absent = |test: &&Test| test.operator.is_null() && !test.values.iter().any(|value| value.text.eq_ignore_ascii_case("false"));
+    for absent in statement.tests.iter().filter(wants_absent).filter(|test| test.holds_when_absent()) {
+        if let Some(there) = statement.tests.iter().find(|other| other.same_key(absent) && !other.holds_when_absent()) {
+            let marks =
+                vec![Mark { span: absent.span, label: "wants it absent".to_owned() }, Mark { span: there.span, label: "wants it there".to_owned() }];
+            let what = if statement.allows() { "allows" } else { "denies" };
+            let message = format!("no request meets both tests of `{}`, so this statement {what} nothing", absent.key.as_str());
+            report.push(&CONTRADICTION, Some(statement.at), marks, message, "make two statements of it, or use IfExists in place of Null");
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::view::View;
 use super::{Lint, Mark, Report, Severity};
 use crate::action::{Action, KmsPermission};
-use crate::document::{Effect, IAM_POLICY_CHARS_MAX, KEY_POLICY_BYTES_MAX, ORGANIZATION_POLICY_CHARS_MAX, Policy, PolicyKind};
+use crate::document::{Effect, IAM_POLICY_CHARS_MAX, KEY_POLICY_BYTES_MAX, ORGANIZATION_POLICY_CHARS_MAX, Policy, PolicyKind, Statement};
 use crate::json::Span;
+use crate::principal::{PrincipalElement, PrincipalKind};
 
 pub(super) const REFUSED: Lint = Lint {
     id: "refused",
@@ -110,8 +111,12 @@ fn old_version(view: &View<'_>, report: &mut Report) {
 /// (A701) Who would ask is not known, but if no statement allows it, nobody passes the check.
 fn lockout(view: &View<'_>, report: &mut Report) {
     let Some(put) = KmsPermission::named("PutKeyPolicy").map(Action::Kms).filter(|_| view.kind == PolicyKind::Key) else { return };
-    let mut statements = view.policy.statements().iter();
-    if !statements.any(|statement| statement.effect() == Effect::Allow && statement.matches_action(&put)) {
+    // A service does not manage keys.
+    let services_only = |principal: &PrincipalElement| principal.entries.iter().all(|entry| entry.kind == PrincipalKind::Service);
+    let lets_in = |statement: &&Statement| {
+        statement.effect() == Effect::Allow && statement.matches_action(&put) && !statement.principal().is_some_and(services_only)
+    };
+    if !view.policy.statements().iter().any(|statement| lets_in(&statement)) {
         let message = "no statement allows kms:PutKeyPolicy: nobody could ever change this policy again";
         let help = "allow kms:PutKeyPolicy to the account (\"AWS\": \"arn:aws:iam::ACCOUNT:root\") or to an administrator";
         report.push(&LOCKOUT, None, vec![Mark { span: Span::new(0, 1), label: String::new() }], message, help);

@@ -111,6 +111,7 @@ pub const LINTS: &[&Lint] = &[
     &actions::ACTION_OF_OTHER_SERVICE,
     &resources::ALIAS_AS_RESOURCE,
     &statements::ALLOW_DENIED,
+    &absent::CONTRADICTION,
     &grants::CREATE_GRANT_UNBOUNDED,
     &absent::DENY_HITS_SERVICES,
     &absent::DENY_WHEN_ABSENT,

@@ -1,8 +1,8 @@
 //! Resources that cannot match what the actions are about.
 
 use super::view::{StatementView, Text, View};
-use super::{Lint, Report, Severity};
-use crate::action::KmsPermission;
+use super::{Lint, Mark, Report, Severity};
+use crate::action::{ActionPattern, KmsPermission};
 use crate::arn::AccountId;
 use crate::document::PolicyKind;
 use crate::glob::Glob;
@@ -177,12 +177,15 @@ fn without_key(view: &View<'_>, statement: &StatementView<'_>, report: &mut Repo
     if view.kind == PolicyKind::Key || statement.resources.is_empty() || !statement.resources.iter().all(key_only) {
         return;
     }
-    for (pattern, span) in statement.actions.iter().filter(|_| statement.not_action.is_none()) {
+    let without_key = |pattern: &ActionPattern| {
         let covered = pattern.kms_permissions();
-        let named = !covered.is_empty() && covered.iter().all(|permission| permission.resource() == ResourceKind::None);
-        if named {
-            let message = format!("`{}` is asked about the resource `*`, which no resource of this statement matches", pattern.as_str());
-            report.add(&NO_RESOURCE_OPERATION, statement, *span, message, "give it a statement of its own with \"Resource\": \"*\"");
-        }
+        !covered.is_empty() && covered.iter().all(|permission| permission.resource() == ResourceKind::None)
+    };
+    let found: Vec<_> = statement.actions.iter().filter(|(pattern, _)| statement.not_action.is_none() && without_key(pattern)).collect();
+    if let Some((first, _)) = found.first() {
+        let others = if found.len() > 1 { " and others here are" } else { " is" };
+        let message = format!("`{}`{others} asked about the resource `*`, which no resource of this statement matches", first.as_str());
+        let marks = found.iter().map(|(_, span)| Mark { span: *span, label: String::new() }).collect();
+        report.push(&NO_RESOURCE_OPERATION, Some(statement.at), marks, message, "give them a statement of their own with \"Resource\": \"*\"");
     }
 }

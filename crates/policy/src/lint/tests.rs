@@ -73,6 +73,13 @@ const SAMPLES: &[Sample] = &[
         ],
     ),
     (
+        "contradiction",
+        Identity,
+        allow!(r#""kms:Decrypt""# if r#"{"Null":{"kms:ViaService":"true"},"StringEquals":{"kms:viaService":"s3.us-east-1.amazonaws.com"}}"#), // [A163]
+        r#""kms:ViaService":"true""#,
+        &[allow!(r#""kms:Decrypt""# if r#"{"Null":{"kms:ViaService":"true"},"StringNotEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com"}}"#)],
+    ),
+    (
         "create-grant-unbounded",
         Key,
         to!(r#"{"AWS":"arn:aws:iam::111122223333:role/a"}"#, r#""kms:Create*""#), // [A616] [A413]
