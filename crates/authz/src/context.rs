@@ -290,3 +290,61 @@ pub(crate) fn rcp_applies(subject: &Subject, target: &Target<'_>, request: &Requ
     let has_resource = !matches!(target.resource, Resource::None { .. }); // [A326]
     has_resource && !aws_managed && !retires && !subject.service_linked
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use keyward_policy::{Action, KMS_PERMISSIONS, KmsPermission, Policy, PolicyKind, ResourceKind};
+
+    use super::*;
+    use crate::facts::{CallFacts, ResourcePolicy, Via};
+
+    /// Everything that can be known about a request, whatever it is for.
+    fn values(permission: KmsPermission, asked: &[KeyName]) -> Vec<bool> {
+        let mut subject = Subject::new(Principal::Root { account: "111122223333".parse().unwrap() });
+        subject.tags = BTreeMap::from([("x".into(), "y".into())]);
+        let mut call = CallFacts::new("us-east-1".parse().unwrap());
+        call.via = Some(Via::service_door("s3.us-east-1.amazonaws.com"));
+        let pairs = BTreeMap::from([("x".to_owned(), "y".to_owned())]);
+        let alias = "alias/a".parse().unwrap();
+        let key = KeyFacts {
+            arn: "arn:aws:kms:us-east-1:111122223333:key/mrk-0123456789abcdef0123456789abcdef".parse().unwrap(),
+            policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, "{}")),
+            ram_policy: None,
+            spec: "SYMMETRIC_DEFAULT".into(),
+            usage: "ENCRYPT_DECRYPT".into(),
+            origin: "AWS_KMS".into(),
+            manager: KeyManager::Customer,
+            multi_region: Some(MultiRegionKeyType::Primary),
+            aliases: vec!["alias/a".parse().unwrap()],
+            tags: pairs.clone(),
+        };
+        let resource = match permission.resource() {
+            ResourceKind::None => Resource::None { pattern: "arn:aws:kms:us-east-1:111122223333:*".into() },
+            ResourceKind::Key | ResourceKind::AliasAndKey => Resource::Key { key: &key, grants: &[] },
+        };
+        let target = Target::new(resource);
+        let mut request = Request::new(Action::Kms(permission), &call);
+        request.encryption_context = Some(&pairs);
+        request.alias = Some(&alias);
+        let context = RequestContext { subject: &subject, target: &target, request: &request, for_key_policy: false };
+        let written = |name: &KeyName| ConditionKey::new(&format!("{}{}", name.as_str(), if name.as_str().ends_with([':', '/']) { "x" } else { "" }));
+        asked.iter().map(|name| context.values(&written(name)) != Values::Absent).collect()
+    }
+
+    #[test]
+    fn the_context_has_what_the_table_says() {
+        use KeyName as K;
+        // What the facts of caller, call and key tell; the rest are parameters of single operations.
+        let told = [K::CallerAccount, K::ViaService, K::RequestAlias, K::EncryptionContext, K::EncryptionContextKeys, K::GrantIsForAwsResource];
+        let of_key = [K::KeySpec, K::CustomerMasterKeyUsage, K::KeyOrigin, K::MultiRegion, K::MultiRegionKeyType, K::ResourceAliases, K::ResourceTag];
+        for permission in KMS_PERMISSIONS.iter().filter_map(|name| KmsPermission::named(name)) {
+            let carried = |names: &[KeyName]| names.iter().map(|name| permission.carries(*name)).collect::<Vec<_>>();
+            assert_eq!(values(permission, &told), carried(&told), "{permission:?}"); // [A504] [A511] [A512] [A540] [A545] [A550]
+            if permission.resource() != ResourceKind::None {
+                assert_eq!(values(permission, &of_key), carried(&of_key), "{permission:?}"); // [A504] [A547] [A549]
+            }
+        }
+    }
+}

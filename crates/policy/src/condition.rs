@@ -217,6 +217,14 @@ impl Wanted {
             Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => false,
         }
     }
+
+    fn clashes(&self, context: &dyn Context) -> bool {
+        match &self.form {
+            Form::Text(glob) => glob.clashes(context),
+            Form::Arn(pattern) => pattern.clashes(context),
+            Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => false,
+        }
+    }
 }
 
 impl Condition {
@@ -269,6 +277,10 @@ impl Condition {
         let values = context.values(&self.key);
         if values == Values::Unknown || self.values.iter().any(|wanted| wanted.is_open(context)) {
             return Truth::Open;
+        }
+        // [A168] What a value is compared with cannot be told.
+        if self.values.iter().any(|wanted| wanted.clashes(context)) {
+            return Truth::Unsure;
         }
         if self.operator.is_null() {
             // [A163]
@@ -438,6 +450,11 @@ impl ArnPattern {
         self.has_variables && self.segments.iter().any(|glob| glob.is_open(context))
     }
 
+    /// Whether two names in the request feed one of its variables (A168).
+    pub(crate) fn clashes(&self, context: &dyn Context) -> bool {
+        self.has_variables && self.segments.iter().any(|glob| glob.clashes(context))
+    }
+
     pub(crate) fn matches(&self, arn: &str, context: &dyn Context) -> bool {
         if let Some(literal) = &self.literal {
             return **literal == *arn;
@@ -577,6 +594,11 @@ mod tests {
         }
         let condition = Condition::new(Operator::parse("StringEquals").unwrap(), "", "k", &["a".into()], true, Span::default());
         assert_eq!(condition.holds(&Clash), Truth::Unsure); // [A168]
+        for (operator, wanted) in [("StringEquals", "${aws:RequestTag/a}"), ("ArnNotLike", "arn:aws:iam::*:role/${aws:RequestTag/a, 'x'}")] {
+            let condition =
+                Condition::new(Operator::parse(operator).unwrap(), operator, "aws:PrincipalTag/a", &[wanted.into()], true, Span::default());
+            assert_eq!(condition.holds(&Clash), Truth::Unsure, "{operator}"); // [A168]
+        }
     }
 
     #[test]

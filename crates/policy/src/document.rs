@@ -167,6 +167,7 @@ impl ResourcePattern {
             None => Truth::No,
             Some(Resource::Any) => Truth::Yes,
             Some(Resource::Arn(pattern)) if pattern.is_open(context) => Truth::Open,
+            Some(Resource::Arn(pattern)) if pattern.clashes(context) => Truth::Unsure, // [A168]
             Some(Resource::Arn(pattern)) if pattern.resolvable(context) && pattern.matches(arn, context) => Truth::Yes,
             Some(Resource::Arn(_)) => Truth::No,
         }
@@ -255,6 +256,7 @@ impl Statement {
         // [A140] An entry of NotResource with an unresolved variable excludes nothing, which is what not matching means.
         match (self.resources.iter().map(|resource| resource.matches(arn, context)).max(), self.not_resource) {
             (Some(Truth::Open), _) => Truth::Open,
+            (Some(Truth::Unsure), _) => Truth::Unsure,
             (listed, not_resource) => Truth::from_bool((listed == Some(Truth::Yes)) != not_resource),
         }
     }

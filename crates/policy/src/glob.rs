@@ -149,6 +149,11 @@ impl Glob {
         self.has_variables && self.variables().any(|key| context.values(key) == Values::Unknown)
     }
 
+    /// Whether two names in the request feed one of its variables (A168).
+    pub fn clashes(&self, context: &dyn Context) -> bool {
+        self.has_variables && self.variables().any(|key| matches!(context.values(key), Values::Clash(_)))
+    }
+
     /// Whether every variable in the pattern has a value or a default.
     pub fn resolvable(&self, context: &dyn Context) -> bool {
         !self.has_variables || self.resolve(context).is_some()
