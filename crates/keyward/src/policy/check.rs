@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use keyward_policy::lint::{self, Finding, LINTS, Mark, Severity};
-use keyward_policy::{Policy, Span};
+use keyward_policy::{Arn, Policy, Span};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde::Serialize;
 
@@ -22,6 +22,9 @@ pub(crate) struct CheckArgs {
     /// What kind of policies they are, where the content would not tell
     #[arg(long = "type", value_enum, value_name = "TYPE")]
     policy_type: Option<PolicyType>,
+    /// The key whose policies they are, by its ARN: whether resources name it
+    #[arg(long, value_name = "ARN")]
+    key: Option<Arn>,
     /// How to write the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -73,7 +76,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     let mut unreadable = Vec::new();
     for path in &arguments.files {
         match Document::read(path) {
-            Ok(document) => checked.push(check(document, arguments.policy_type)),
+            Ok(document) => checked.push(check(document, arguments.policy_type, arguments.key.as_ref())),
             Err(error) => unreadable.push(error),
         }
     }
@@ -94,10 +97,10 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
     }
 }
 
-pub(super) fn check(document: Document, given: Option<PolicyType>) -> Checked {
+pub(super) fn check(document: Document, given: Option<PolicyType>, key: Option<&Arn>) -> Checked {
     let policy_type = given.unwrap_or(document.policy_type);
     let policy = Policy::parse(policy_type.kind(), document.text.as_str());
-    Checked { findings: lint::check(&policy), policy_type, policy, document }
+    Checked { findings: lint::check_for(&policy, key), policy_type, policy, document }
 }
 
 /// The policy reader's own opinion is stricter; this asks only whether there was anything to read.

@@ -89,7 +89,7 @@ mod tests {
                         {\"Sid\":\"a\",\"Effect\":\"Deny\",\"Action\":\"kms:*\",\"Resource\":\"*\"},{\"Sid\":\"b\",\"Effect\":\"Allow\",\"Action\":\"kms:Sign\",\"Resource\":\"*\"}]}";
 
     fn checked(name: &str) -> Checked {
-        check(Document::new(name.to_owned(), TEXT.to_owned()), None)
+        check(Document::new(name.to_owned(), TEXT.to_owned()), None, None)
     }
 
     /// What SARIF 2.1.0 demands of what is written here: its §3.13 log, §3.14 run, §3.19 tool component, §3.49 descriptor, §3.27 result,

@@ -69,7 +69,7 @@ pub(super) fn check(view: &View<'_>, statement: &StatementView<'_>, report: &mut
         if unknown {
             let (message, help) = unknown_action(pattern.as_str());
             report.add(&UNKNOWN_ACTION, statement, *span, message, help);
-        } else if view.kind == PolicyKind::Key {
+        } else if view.kind == PolicyKind::Key && pattern.well_formed() {
             on_key(pattern, statement, *span, report);
         }
         if matches!(view.kind, PolicyKind::Key | PolicyKind::Rcp) && pattern.as_str().eq_ignore_ascii_case("kms:RetireGrant") {

@@ -4,6 +4,7 @@ use super::view::{StatementView, Test, View};
 use super::{Lint, Report, Severity};
 use crate::action::KmsPermission;
 use crate::document::PolicyKind;
+use crate::key::KeyName;
 
 pub(super) const KEY_NEVER_CARRIED: Lint = Lint {
     id: "key-never-carried",
@@ -21,6 +22,15 @@ pub(super) const KEY_NOT_ALWAYS_CARRIED: Lint = Lint {
     why: "For the other actions the key is absent: an Allow with a positive test never allows them, a Deny with a negated one always denies them. Give them \
           a statement of their own.",
     rules: &["A160", "A504", "A542"],
+};
+
+pub(super) const DENY_UNCARRIED: Lint = Lint {
+    id: "deny-uncarried",
+    severity: Severity::Warning,
+    finds: "a Deny whose negated test meets actions that never carry the key",
+    why: "A negated test, and one with IfExists, holds when the key is absent: those actions are denied always, whatever the request says, PutKeyPolicy and \
+          ListKeys among them if the actions are `kms:*`. List the actions that carry the key.",
+    rules: &["A160", "A161", "A504", "A542"],
 };
 
 /// Names in a message before it says how many more there are.
@@ -64,8 +74,11 @@ fn sometimes(statement: &StatementView<'_>, test: &Test, without: &[KmsPermissio
         (false, true) => "never allows them",
         (false, false) => "never denies them",
     };
+    // Who denies what does not come through a service means direct calls, of whatever kind.
+    let surprising = !statement.allows() && test.holds_when_absent() && test.key.name() != KeyName::ViaService && !test.operator.is_null();
+    let lint = if surprising { &DENY_UNCARRIED } else { &KEY_NOT_ALWAYS_CARRIED };
     let message = format!("requests for {} do not carry `{}`: this statement {consequence}", names(without), test.key.as_str());
-    report.add(&KEY_NOT_ALWAYS_CARRIED, statement, test.key_span, message, "give those actions a statement of their own");
+    report.add(lint, statement, test.key_span, message, "give those actions a statement of their own");
 }
 
 fn names(permissions: &[KmsPermission]) -> String {

@@ -2,6 +2,7 @@
 
 use super::view::{StatementView, View};
 use super::{Lint, Report, Severity};
+use crate::action::{ActionPattern, PermissionSet};
 use crate::document::PolicyKind;
 use crate::key::KeyName;
 use crate::principal::PrincipalKind;
@@ -30,8 +31,9 @@ pub(super) fn check(view: &View<'_>, statement: &StatementView<'_>, report: &mut
     if bounded || !gives || !statement.allows() || only_delegates(statement) {
         return;
     }
-    // Who writes `*` means everything.
-    let mut of_kms = statement.actions.iter().filter(|(pattern, _)| pattern.service() == Some("kms"));
+    // Who writes `*` or `kms:*` means everything, and gives the use of the key beside.
+    let everything = |pattern: &ActionPattern| pattern.kms_permissions() == PermissionSet::ALL;
+    let mut of_kms = statement.actions.iter().filter(|(pattern, _)| !everything(pattern));
     let covering = of_kms.find(|(pattern, _)| pattern.kms_permissions().iter().any(|permission| permission.name() == "CreateGrant"));
     let Some((pattern, span)) = covering.filter(|_| statement.not_action.is_none()) else { return };
     let written = pattern.as_str();

@@ -31,6 +31,7 @@ mod values;
 mod variables;
 mod view;
 
+use crate::arn::Arn;
 use crate::document::Policy;
 use crate::json::Span;
 
@@ -114,6 +115,7 @@ pub const LINTS: &[&Lint] = &[
     &absent::CONTRADICTION,
     &grants::CREATE_GRANT_UNBOUNDED,
     &absent::DENY_HITS_SERVICES,
+    &carried::DENY_UNCARRIED,
     &absent::DENY_WHEN_ABSENT,
     &keys::DEPRECATED_KEY,
     &statements::DUPLICATE_SID,
@@ -163,9 +165,14 @@ pub const LINTS: &[&Lint] = &[
 
 /// Everything that is odd about a policy, in the order of its text.
 pub fn check(policy: &Policy) -> Vec<Finding> {
+    check_for(policy, None)
+}
+
+/// The same for the policy of a known key: whether its resources name that very key.
+pub fn check_for(policy: &Policy, key: Option<&Arn>) -> Vec<Finding> {
     let mut report = Report { findings: Vec::new() };
     document::refused(policy, &mut report);
-    if let Some(view) = View::of(policy) {
+    if let Some(view) = View::of(policy, key) {
         document::check(&view, &mut report);
         statements::check(&view, &mut report);
         for statement in view.statements.iter().filter(|statement| !statement.compiled.is_inert()) {

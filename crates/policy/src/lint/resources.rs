@@ -3,9 +3,11 @@
 use super::view::{StatementView, Text, View};
 use super::{Lint, Mark, Report, Severity};
 use crate::action::{ActionPattern, KmsPermission};
-use crate::arn::AccountId;
+use crate::arn::{AccountId, Arn};
+use crate::condition::{ArnPattern, Padding};
 use crate::document::PolicyKind;
 use crate::glob::Glob;
+use crate::key::MapContext;
 use crate::permission::ResourceKind;
 
 pub(super) const ALIAS_AS_RESOURCE: Lint = Lint {
@@ -93,6 +95,10 @@ fn judge(view: &View<'_>, statement: &StatementView<'_>, permissions: &[KmsPermi
             let help = "name the key by its key ARN, or test kms:RequestAlias or kms:ResourceAliases in a condition";
             report.add(&ALIAS_AS_RESOURCE, statement, resource.span, message, help);
         }
+        Shape::Key if view.kind == PolicyKind::Key && view.key.is_some_and(|key| !names(&resource.text, key)) => {
+            let message = format!("`{}` is not this key", resource.text);
+            report.add(&RESOURCE_NEVER_MATCHES, statement, resource.span, message, "write \"Resource\": \"*\", which means this key");
+        }
         Shape::Key if view.kind == PolicyKind::Key => {
             let message = "this matches the key with that ARN only; in a key policy \"*\" means the key itself";
             report.add(&RESOURCE_NOT_STAR, statement, resource.span, message, "write \"Resource\": \"*\"");
@@ -104,10 +110,18 @@ fn judge(view: &View<'_>, statement: &StatementView<'_>, permissions: &[KmsPermi
             let message = format!("`{}` is no resource of KMS, so the kms actions here never match", resource.text);
             report.add(&RESOURCE_NEVER_MATCHES, statement, resource.span, message, "name a key ARN, or \"*\"");
         }
+        // Refused already [A111].
+        Shape::Never(..) if view.kind == PolicyKind::Identity && !resource.text.starts_with("arn:") => {}
         Shape::Never(why, help) => {
             report.add(&RESOURCE_NEVER_MATCHES, statement, resource.span, format!("`{}` matches no key: {why}", resource.text), help);
         }
     }
+}
+
+/// Whether a resource of a key policy matches its key; what variables stand for is not known.
+fn names(resource: &str, key: &Arn) -> bool {
+    resource.contains("${")
+        || ArnPattern::new(resource, false, Padding::Star).is_some_and(|pattern| pattern.matches(key.as_str(), &MapContext::new()))
 }
 
 enum Shape {

@@ -100,6 +100,16 @@ const SAMPLES: &[Sample] = &[
         ],
     ),
     (
+        "deny-uncarried",
+        Identity,
+        deny!(r#"["kms:Encrypt","kms:DescribeKey"]"# if r#"{"StringNotEquals":{"kms:EncryptionContext:a":"b"}}"#), // [A160] [A542]
+        "\"kms:EncryptionContext:a\"",
+        &[
+            deny!(r#""kms:*""# if r#"{"StringEquals":{"kms:EncryptionContext:a":"b"}}"#),
+            deny!(r#""kms:*""# if r#"{"StringNotEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com"}}"#),
+        ],
+    ),
+    (
         "deny-when-absent",
         Identity,
         deny!(r#""kms:Decrypt""# if r#"{"StringNotEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com"}}"#), // [A160] [A512]
@@ -508,4 +518,16 @@ fn policies_that_aws_gives_are_clean() {
     let text = document(Key, &format!(r#"{{"Effect":"Allow","Principal":{managed}"#)); // [A803]
     let ids: Vec<&str> = check(&Policy::parse(Key, text)).iter().map(|finding| finding.lint.id).collect();
     assert_eq!(ids, ["create-grant-unbounded"]);
+}
+
+#[test]
+fn a_known_key_is_named_or_not() {
+    let key: Arn = "arn:aws:kms:us-east-1:111122223333:key/1".parse().unwrap();
+    let found = |resource: &str| {
+        let statement = format!(r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::111122223333:role/a"}},"Action":"kms:Decrypt","Resource":"{resource}"}}"#);
+        let findings = check_for(&Policy::parse(Key, document(Key, &statement)), Some(&key));
+        findings.iter().map(|finding| finding.lint.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("arn:aws:kms:us-east-1:111122223333:key/2"), ["resource-never-matches"]); // [A134]
+    assert_eq!(found("arn:aws:kms:*:111122223333:key/*"), ["resource-not-star"]);
 }

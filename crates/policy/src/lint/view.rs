@@ -1,6 +1,7 @@
 //! A policy as written: each element with its place, beside what the engine made of it.
 
 use crate::action::{ActionPattern, KmsPermission};
+use crate::arn::Arn;
 use crate::condition::{Comparison, Operator};
 use crate::document::{Effect, Policy, PolicyKind, Statement};
 use crate::json::{Member, Node, Span, Value, parse};
@@ -17,6 +18,8 @@ pub(super) struct Text {
 pub(super) struct View<'p> {
     pub(super) policy: &'p Policy,
     pub(super) kind: PolicyKind,
+    /// The key that the policy is about, where it is known.
+    pub(super) key: Option<&'p Arn>,
     /// The `Version` element, if there is one.
     pub(super) version: Option<Text>,
     pub(super) statements: Vec<StatementView<'p>>,
@@ -51,7 +54,7 @@ pub(super) struct Test {
 
 impl<'p> View<'p> {
     /// `None` where the text is not a JSON object.
-    pub(super) fn of(policy: &'p Policy) -> Option<Self> {
+    pub(super) fn of(policy: &'p Policy, key: Option<&'p Arn>) -> Option<Self> {
         let Value::Object(members) = parse(policy.text()).ok()?.value else { return None };
         let mut compiled = policy.statements().iter().enumerate();
         let mut statements = Vec::new();
@@ -59,7 +62,7 @@ impl<'p> View<'p> {
             statements.extend(items(&member.node).iter().zip(&mut compiled).map(|(node, (at, compiled))| statement(node, at, compiled)));
         }
         let version = members.iter().find(|member| member.name == "Version").and_then(|member| string(&member.node));
-        Some(Self { policy, kind: policy.kind(), version, statements })
+        Some(Self { policy, kind: policy.kind(), key, version, statements })
     }
 
     /// Whether `${…}` is substituted (A102).
