@@ -22,11 +22,13 @@ mod explain;
 mod facts;
 mod grant;
 mod layers;
+mod message;
 mod names;
 mod operation;
 mod principals;
 mod reach;
 mod sentence;
+mod simulation;
 mod ways;
 
 pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
@@ -37,8 +39,12 @@ pub use facts::{
 };
 pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest};
 pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
+pub use message::{
+    AuthorizationMessage, Items, MessageCondition, MessageContext, MessagePrincipal, MessageStatement, MessageValue, authorization_message,
+};
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
 pub use reach::{Reach, reach};
 pub use sentence::{hidden_sentence, sentence};
+pub use simulation::{authorize_in_layers, missing_keys};
 pub use ways::{Hanging, May, Proviso, Way, may, ways};

@@ -1,16 +1,18 @@
-//! What the operator makes: accounts with their root access keys, and service doors.
+//! What the operator makes: accounts with their root access keys, service doors, and VPC endpoints.
 
 use std::sync::Arc;
 
+use keyward_authz::AuthorizationMessage;
 use keyward_crypto::Purpose;
-use keyward_policy::{AccountId, Region};
+use keyward_policy::{AccountId, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
-use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey};
+use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey, VpcEndpoint};
+use crate::env::Env;
 use crate::error::Error;
 use crate::host::Host;
 use crate::state::State;
-use crate::tokens::{new_id, new_secret};
+use crate::tokens::{new_id, new_secret, seal_for_client};
 
 /// An access key with its secret in the clear, for the operator's eyes.
 pub struct RevealedKey {
@@ -41,7 +43,7 @@ pub fn create_account(host: &Host, id: AccountId, name: Option<String>) -> Resul
         if state.account(id).is_some() {
             return Err(Error::Validation(format!("account {id} exists already")));
         }
-        let account = Account { id, name, created_at: host.now() };
+        let account = Account { id, name, email: None, created_at: host.now() };
         let (key, stored) = new_access_key(host, AccessKeyOwner::Root { account: id })?;
         let revealed = RevealedKey { account: id, access_key_id: key.0, secret_access_key: key.1 };
         Ok((revealed, vec![Change::Put(Entity::Account(Arc::new(account))), Change::Put(Entity::AccessKey(Arc::new(stored)))]))
@@ -79,6 +81,96 @@ pub fn delete_door(host: &Host, id: &str) -> Result<(), Error> {
     })
 }
 
+/// A VPC endpoint to be made.
+pub struct WantedEndpoint {
+    /// `vpce-…`; a random one if it is missing.
+    pub id: Option<String>,
+    /// `vpc-…`
+    pub vpc: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// `kms`, …
+    pub service: String,
+    /// The Region of the service.
+    pub region: Region,
+    /// The text of its policy; none is the default one, which allows everything.
+    pub policy: Option<String>,
+}
+
+/// Makes a VPC endpoint. Calls come through it when a listener is opened for it.
+///
+/// # Errors
+/// [`Error::Validation`] if it exists, its account does not, or a name or the policy is wrong.
+pub fn create_endpoint(host: &Host, wanted: WantedEndpoint) -> Result<Arc<VpcEndpoint>, Error> {
+    host.administer(|state, host| {
+        let WantedEndpoint { id, vpc, account, service, region, policy } = wanted;
+        let id = id.map_or_else(|| new_endpoint_id(host.env()), Ok)?;
+        if state.vpc_endpoint(&id).is_some() {
+            return Err(Error::Validation(format!("there is an endpoint {id} already; delete it with `keyward endpoint delete {id}`")));
+        }
+        if state.account(account).is_none() {
+            return Err(Error::Validation(format!("there is no account {account}; `keyward account list` shows them")));
+        }
+        let policy = policy.map(|text| endpoint_policy(&text)).transpose()?;
+        let endpoint = VpcEndpoint { id, vpc, account, service, region, policy, created_at: host.now() };
+        match endpoint.fault() {
+            Some(fault) => Err(Error::Validation(fault)),
+            None => {
+                let endpoint = Arc::new(endpoint);
+                Ok((endpoint.clone(), vec![Change::Put(Entity::VpcEndpoint(endpoint))]))
+            }
+        }
+    })
+}
+
+/// Longest encoded authorization message (STS takes no longer one).
+const ENCODED_MESSAGE_CHARS_MAX: usize = 10_240;
+
+/// An authorization message, sealed for the account of the caller who was refused: what AWS's services that tell more of a
+/// refusal put into their errors. KMS is none of them (A911), so it is the operator who hands it on.
+///
+/// # Errors
+/// [`Error::Internal`] when randomness fails.
+pub fn encode_authorization_message(host: &Host, account: AccountId, mut message: AuthorizationMessage) -> Result<String, Error> {
+    loop {
+        let text = serde_json::to_string(&message).map_err(|_| Error::Internal("a message does not encode"))?;
+        let sealed = seal_for_client(host.vault().root(), host.env(), Purpose::AuthorizationMessage, account.as_str(), text.as_bytes())?;
+        // What does not fit is left out from the end: first of the circumstances, then of the statements.
+        if sealed.len() <= ENCODED_MESSAGE_CHARS_MAX
+            || (message.context.conditions.items.pop().is_none() && message.matched_statements.items.pop().is_none())
+        {
+            return Ok(sealed);
+        }
+    }
+}
+
+/// Reads the policy of an endpoint.
+///
+/// # Errors
+/// [`Error::Validation`] with its first fault.
+pub(crate) fn endpoint_policy(text: &str) -> Result<Policy, Error> {
+    Policy::parse_strict(PolicyKind::Endpoint, text).map_err(|issue| Error::Validation(issue.message))
+}
+
+fn new_endpoint_id(env: &Env) -> Result<String, Error> {
+    let mut bytes = [0; 9];
+    env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
+    // As AWS's: seventeen digits.
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("vpce-{}", digits.chars().skip(1).collect::<String>()))
+}
+
+/// Removes a VPC endpoint. A listener that is open for it refuses every call from then on.
+///
+/// # Errors
+/// [`Error::Validation`] if there is none.
+pub fn delete_endpoint(host: &Host, id: &str) -> Result<(), Error> {
+    host.administer(|state, _| {
+        state.vpc_endpoint(id).ok_or_else(|| Error::Validation(format!("there is no endpoint `{id}`; `keyward endpoint list` shows them")))?;
+        Ok(((), vec![Change::Delete(EntityKey::VpcEndpoint(id.to_owned()))]))
+    })
+}
+
 type NewKey = (String, Zeroizing<String>);
 
 fn new_access_key(host: &Host, owner: AccessKeyOwner) -> Result<(NewKey, AccessKey), Error> {
@@ -94,8 +186,13 @@ fn new_access_key(host: &Host, owner: AccessKeyOwner) -> Result<(NewKey, AccessK
 /// # Errors
 /// [`Error::Internal`] when randomness fails.
 pub fn new_account_id(host: &Host) -> Result<AccountId, Error> {
+    random_account_id(host.env())
+}
+
+/// The same, within a call.
+pub(crate) fn random_account_id(env: &Env) -> Result<AccountId, Error> {
     let mut bytes = [0; 12];
-    host.env().entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
+    env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
     let digits = bytes.iter().enumerate().map(|(at, byte)| char::from(b'0' + if at == 0 { 1 + byte % 9 } else { byte % 10 }));
     digits.collect::<String>().parse().map_err(|_| Error::Internal("an account that is none"))
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_authz::{CallFacts, Decision, KeyArn, Permit, Request, Resource, Subject, Target, authorize, sentence};
+use keyward_authz::{
+    AuthorizationMessage, CallFacts, Decision, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorization_message, authorize, sentence,
+};
 use keyward_policy::{AccountId, Region};
 use serde_json::value::RawValue;
 
@@ -96,6 +98,35 @@ pub(crate) fn raw_parameters(input: &impl serde::Serialize) -> Option<Box<RawVal
     }
 }
 
+/// An output as its record's `responseElements`: names begin in lower case there, and times are as they were answered.
+pub(crate) fn raw_elements(output: &impl serde::Serialize) -> Option<Box<RawValue>> {
+    raw(&camel(serde_json::to_value(output).ok()?))
+}
+
+fn camel(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let lower = |name: String| {
+                let mut chars = name.chars();
+                chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect::<String>()
+            };
+            Value::Object(members.into_iter().map(|(name, value)| (lower(name), camel(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(camel).collect()),
+        other => other,
+    }
+}
+
+/// What the trail keeps of a refusal.
+#[derive(serde::Serialize)]
+struct Refused {
+    #[serde(flatten)]
+    explanation: keyward_authz::Explanation,
+    /// What the caller's account may have decoded of it.
+    authorization_message: Option<AuthorizationMessage>,
+}
+
 /// A call in progress: one revision of the estate, one caller, one moment.
 pub struct Call<'h> {
     /// The estate, at one revision from start to end (T22).
@@ -115,6 +146,8 @@ pub struct Call<'h> {
     pub(crate) resources: Vec<KeyArn>,
     pub(crate) additional: Option<Box<RawValue>>,
     pub(crate) explanation: Option<String>,
+    /// The policy of the caller's VPC endpoint stopped it (A1001).
+    pub(crate) stopped_at_endpoint: bool,
 }
 
 impl Call<'_> {
@@ -168,6 +201,8 @@ impl Call<'_> {
             return Ok(decision);
         }
         let explanation = keyward_authz::explain(subject, target, request);
+        let explanation = Refused { explanation, authorization_message: authorization_message(subject, target, request, &decision) };
+        self.stopped_at_endpoint = decision.layer() == Layer::Endpoint;
         self.explanation = serde_json::to_string(&explanation).ok();
         Err(Error::AccessDenied { sentence: sentence(subject, target, request, &decision) })
     }
@@ -178,7 +213,8 @@ impl Call<'_> {
     /// [`Error::AccessDenied`] unless allowed.
     pub fn permit(&mut self, key: &Arc<Key>, request: &Request<'_>) -> Result<Permit, Error> {
         let grants = self.state.grants_for(key.arn(), &self.subject.principal);
-        let target = Target::new(Resource::Key { key: &key.facts, grants: &grants });
+        let state = self.state;
+        let target = state.target(Resource::Key { key: &key.facts, grants: &grants });
         let decision = self.authorize(&target, request)?;
         self.concerns(key.arn());
         decision.permit().ok_or(Error::Internal("an allowed key permission without permit"))

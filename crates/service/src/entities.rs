@@ -1,5 +1,7 @@
 //! What an estate is made of, each thing as it is stored: one row, replaced whole.
 
+mod organization;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,6 +11,10 @@ use keyward_crypto::{MaterialId, Sealed};
 use keyward_policy::{AccountId, Arn, Policy, Region};
 use serde::{Deserialize, Serialize};
 
+pub use organization::{
+    AccountCreation, Handshake, HandshakeState, JoinedMethod, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
+};
+
 /// An AWS account.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Account {
@@ -17,8 +23,23 @@ pub struct Account {
     /// What people call it.
     #[serde(default)]
     pub name: Option<String>,
+    /// The address of its root user, where one was given.
+    #[serde(default)]
+    pub email: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// The address of its root user; made up where none was given, for Organizations shows one for every account.
+    pub fn email(&self) -> String {
+        self.email.clone().unwrap_or_else(|| format!("root@{}.example", self.id))
+    }
+
+    /// Its name, or its number where it has none.
+    pub fn display_name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
+    }
 }
 
 /// Whose long-term access key it is.
@@ -345,6 +366,48 @@ impl Door {
     }
 }
 
+/// An interface endpoint: calls that come through it carry where they come from, and pass its policy (A330, A532).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct VpcEndpoint {
+    /// `vpce-…`
+    pub id: String,
+    /// `vpc-…`
+    pub vpc: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The service that it leads to: `kms`, `sts`, `iam` or `organizations`.
+    pub service: String,
+    /// The Region of the service.
+    pub region: Region,
+    /// Its policy; none is the default one, which allows everything.
+    #[serde(default)]
+    pub policy: Option<Policy>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl VpcEndpoint {
+    /// The services that endpoints lead to.
+    pub const SERVICES: [&str; 4] = ["kms", "sts", "iam", "organizations"];
+
+    /// What is wrong with its names, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let proper = |text: &str, prefix: &str| {
+            let hex = text.strip_prefix(prefix).unwrap_or_default();
+            (8..=32).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+        };
+        if !proper(&self.id, "vpce-") {
+            Some(format!("`{}` is no id of an endpoint: vpce- and 8 to 32 hexadecimal digits", self.id))
+        } else if !proper(&self.vpc, "vpc-") {
+            Some(format!("`{}` is no id of a VPC: vpc- and 8 to 32 hexadecimal digits", self.vpc))
+        } else if !Self::SERVICES.contains(&self.service.as_str()) {
+            Some(format!("endpoints lead to {}, not to `{}`", Self::SERVICES.join(", "), self.service))
+        } else {
+            None
+        }
+    }
+}
+
 macro_rules! entities {
     ($($kind:ident($entity:ty) = $name:literal),* $(,)?) => {
         /// One stored thing.
@@ -412,6 +475,13 @@ entities! {
     Alias(Alias) = "alias",
     Grant(Grant) = "grant",
     Door(Door) = "door",
+    Organization(Organization) = "organization",
+    OrganizationalUnit(OrganizationalUnit) = "organizational-unit",
+    Member(Member) = "member",
+    OrganizationPolicy(OrganizationPolicy) = "organization-policy",
+    AccountCreation(AccountCreation) = "account-creation",
+    Handshake(Handshake) = "handshake",
+    VpcEndpoint(VpcEndpoint) = "vpc-endpoint",
 }
 
 /// The first byte of every stored entity.
@@ -445,6 +515,13 @@ pub enum EntityKey {
     Alias(AccountId, Region, AliasName),
     Grant(KeyArn, GrantId),
     Door(String),
+    Organization(String),
+    OrganizationalUnit(String),
+    Member(AccountId),
+    OrganizationPolicy(String),
+    AccountCreation(String),
+    Handshake(String),
+    VpcEndpoint(String),
 }
 
 impl EntityKey {
@@ -461,14 +538,28 @@ impl EntityKey {
             Self::Alias(..) => EntityKind::Alias,
             Self::Grant(..) => EntityKind::Grant,
             Self::Door(_) => EntityKind::Door,
+            Self::Organization(_) => EntityKind::Organization,
+            Self::OrganizationalUnit(_) => EntityKind::OrganizationalUnit,
+            Self::Member(_) => EntityKind::Member,
+            Self::OrganizationPolicy(_) => EntityKind::OrganizationPolicy,
+            Self::AccountCreation(_) => EntityKind::AccountCreation,
+            Self::Handshake(_) => EntityKind::Handshake,
+            Self::VpcEndpoint(_) => EntityKind::VpcEndpoint,
         }
     }
 
     /// The text under which the store keeps it, unique within its kind. Account and Region are part of it (T30).
     pub fn id(&self) -> String {
         match self {
-            Self::Account(id) => id.to_string(),
-            Self::AccessKey(id) | Self::Door(id) => id.clone(),
+            Self::Account(id) | Self::Member(id) => id.to_string(),
+            Self::AccessKey(id)
+            | Self::Door(id)
+            | Self::Organization(id)
+            | Self::OrganizationalUnit(id)
+            | Self::OrganizationPolicy(id)
+            | Self::AccountCreation(id)
+            | Self::Handshake(id)
+            | Self::VpcEndpoint(id) => id.clone(),
             // [K270] Names are unique ignoring case.
             Self::User(account, name) | Self::Group(account, name) | Self::Role(account, name) => format!("{account}/{}", name.to_lowercase()),
             Self::ManagedPolicy(arn) => arn.clone(),
@@ -493,6 +584,13 @@ impl Entity {
             Self::Alias(alias) => EntityKey::Alias(alias.account, alias.region.clone(), alias.name.clone()),
             Self::Grant(grant) => EntityKey::Grant(grant.key.clone(), grant.id.clone()),
             Self::Door(door) => EntityKey::Door(door.id.clone()),
+            Self::Organization(organization) => EntityKey::Organization(organization.id.clone()),
+            Self::OrganizationalUnit(unit) => EntityKey::OrganizationalUnit(unit.id.clone()),
+            Self::Member(member) => EntityKey::Member(member.account),
+            Self::OrganizationPolicy(policy) => EntityKey::OrganizationPolicy(policy.id.clone()),
+            Self::AccountCreation(creation) => EntityKey::AccountCreation(creation.id.clone()),
+            Self::Handshake(handshake) => EntityKey::Handshake(handshake.id.clone()),
+            Self::VpcEndpoint(endpoint) => EntityKey::VpcEndpoint(endpoint.id.clone()),
         }
     }
 }
@@ -504,4 +602,15 @@ pub enum Change {
     Put(Entity),
     /// Gone.
     Delete(EntityKey),
+}
+
+impl Change {
+    /// Whether it touches an organization, so that what its policies come to must be found anew.
+    pub(crate) fn places(&self) -> bool {
+        let kind = match self {
+            Self::Put(entity) => entity.kind(),
+            Self::Delete(key) => key.kind(),
+        };
+        matches!(kind, EntityKind::Organization | EntityKind::OrganizationalUnit | EntityKind::Member | EntityKind::OrganizationPolicy)
+    }
 }

@@ -11,11 +11,12 @@ use keyward_crypto::{KeyMaterial, MaterialId, Purpose};
 use keyward_policy::{AccountId, Arn, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
-use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedKey, SeedRole, SeedUser};
+use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedKey, SeedRole, SeedUser, SeedVpcEndpoint};
+use crate::admin::endpoint_policy;
 use crate::aws_managed;
 use crate::entities::{
     AccessKey, AccessKeyOwner, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, KeyState, ManagedPolicy, PolicyVersion,
-    Role, User,
+    Role, User, VpcEndpoint,
 };
 use crate::error::Error;
 use crate::host::Host;
@@ -46,21 +47,27 @@ pub fn apply(seed: &Seed, state: &State, host: &Host) -> Result<Vec<Change>, See
     for (name, door) in &seed.doors {
         seeding.door(name, door.access_key.as_ref()).map_err(|fault| fault.within(&["doors", name]))?;
     }
+    for (id, endpoint) in &seed.vpc_endpoints {
+        seeding.vpc_endpoint(id, endpoint).map_err(|fault| fault.within(&["vpc_endpoints", id]))?;
+    }
+    for (management, organization) in &seed.organizations {
+        seeding.organization(*management, organization).map_err(|fault| fault.within(&["organizations", management.as_str()]))?;
+    }
     Ok(seeding.changes)
 }
 
 /// A fault on its way out, gathering its place.
-struct Fault {
+pub(super) struct Fault {
     at: Vec<String>,
     message: String,
 }
 
 impl Fault {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { at: Vec::new(), message: message.into() }
     }
 
-    fn at(mut self, place: &[&str]) -> Self {
+    pub(super) fn at(mut self, place: &[&str]) -> Self {
         self.at.splice(0..0, place.iter().map(|part| (*part).to_owned()));
         self
     }
@@ -78,16 +85,16 @@ impl From<Error> for Fault {
     }
 }
 
-struct Seeding<'h> {
-    state: State,
-    host: &'h Host,
-    now: Timestamp,
+pub(super) struct Seeding<'h> {
+    pub(super) state: State,
+    pub(super) host: &'h Host,
+    pub(super) now: Timestamp,
     changes: Vec<Change>,
 }
 
 impl Seeding<'_> {
     /// Puts a thing, unless it is there as it shall be.
-    fn put(&mut self, entity: Entity) {
+    pub(super) fn put(&mut self, entity: Entity) {
         let there = self.state.entity(&entity.key()).and_then(|existing| existing.encode().ok());
         if there.is_none() || there != entity.encode().ok() {
             self.change(Change::Put(entity));
@@ -107,7 +114,8 @@ impl Seeding<'_> {
         let existing = self.state.account(id).cloned();
         let created_at = existing.as_ref().map_or(self.now, |account| account.created_at);
         let name = seed.name.clone().or(existing.as_ref().and_then(|account| account.name.clone()));
-        self.put(Entity::Account(Arc::new(Account { id, name, created_at })));
+        let email = seed.email.clone().or(existing.as_ref().and_then(|account| account.email.clone()));
+        self.put(Entity::Account(Arc::new(Account { id, name, email, created_at })));
         let owner = AccessKeyOwner::Root { account: id };
         match &seed.root_access_key {
             Some(key) => self.access_key(owner, key).map_err(|fault| fault.at(&["root_access_key"]))?,
@@ -457,6 +465,29 @@ impl Seeding<'_> {
         let grant = Grant { id, key: key.clone(), terms, issuing_account: account, name: Some(name.to_owned()), created_at: self.now };
         self.put(Entity::Grant(Arc::new(grant)));
         Ok(())
+    }
+
+    fn vpc_endpoint(&mut self, id: &str, seed: &SeedVpcEndpoint) -> Result<(), Fault> {
+        if self.state.account(seed.account).is_none() {
+            return Err(Fault::new(format!("there is no account {}; write it under `accounts`", seed.account)).at(&["account"]));
+        }
+        let policy = seed.policy.as_ref().map(|document| endpoint_policy(&document.text())).transpose();
+        let endpoint = VpcEndpoint {
+            id: id.to_owned(),
+            vpc: seed.vpc.clone(),
+            account: seed.account,
+            service: seed.service.clone().unwrap_or_else(|| "kms".to_owned()),
+            region: seed.region.clone(),
+            policy: policy.map_err(|error| Fault::from(error).at(&["policy"]))?,
+            created_at: self.state.vpc_endpoint(id).map_or(self.now, |existing| existing.created_at),
+        };
+        match endpoint.fault() {
+            Some(fault) => Err(Fault::new(fault)),
+            None => {
+                self.put(Entity::VpcEndpoint(Arc::new(endpoint)));
+                Ok(())
+            }
+        }
     }
 
     fn door(&mut self, name: &str, fixed: Option<&SeedAccessKey>) -> Result<(), Fault> {
