@@ -524,7 +524,9 @@ fn policies_that_aws_gives_are_clean() {
 fn a_known_key_is_named_or_not() {
     let key: Arn = "arn:aws:kms:us-east-1:111122223333:key/1".parse().unwrap();
     let found = |resource: &str| {
-        let statement = format!(r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::111122223333:role/a"}},"Action":"kms:Decrypt","Resource":"{resource}"}}"#);
+        let statement = format!(
+            r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::111122223333:role/a"}},"Action":"kms:Decrypt","Resource":"{resource}"}}"#
+        );
         let findings = check_for(&Policy::parse(Key, document(Key, &statement)), Some(&key));
         findings.iter().map(|finding| finding.lint.id).collect::<Vec<_>>()
     };
