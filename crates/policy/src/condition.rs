@@ -210,19 +210,11 @@ enum Form {
 }
 
 impl Wanted {
-    fn is_open(&self, context: &dyn Context) -> bool {
+    fn doubt(&self, context: &dyn Context) -> Option<Truth> {
         match &self.form {
-            Form::Text(glob) => glob.is_open(context),
-            Form::Arn(pattern) => pattern.is_open(context),
-            Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => false,
-        }
-    }
-
-    fn clashes(&self, context: &dyn Context) -> bool {
-        match &self.form {
-            Form::Text(glob) => glob.clashes(context),
-            Form::Arn(pattern) => pattern.clashes(context),
-            Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => false,
+            Form::Text(glob) => glob.doubt(context),
+            Form::Arn(pattern) => pattern.doubt(context),
+            Form::Number(_) | Form::Date(_) | Form::Bool(_) | Form::Bytes(_) | Form::Network(_) | Form::Unreadable => None,
         }
     }
 }
@@ -275,12 +267,12 @@ impl Condition {
     /// Whether the condition holds for the request.
     pub fn holds(&self, context: &dyn Context) -> Truth {
         let values = context.values(&self.key);
-        if values == Values::Unknown || self.values.iter().any(|wanted| wanted.is_open(context)) {
+        if values == Values::Unknown {
             return Truth::Open;
         }
-        // [A168] What a value is compared with cannot be told.
-        if self.values.iter().any(|wanted| wanted.clashes(context)) {
-            return Truth::Unsure;
+        // [A168] What the value is compared with cannot be told.
+        if let Some(doubt) = self.values.iter().filter_map(|wanted| wanted.doubt(context)).max() {
+            return doubt;
         }
         if self.operator.is_null() {
             // [A163]
@@ -445,14 +437,9 @@ impl ArnPattern {
         self.segments.iter().flat_map(Glob::variables)
     }
 
-    /// Whether a variable in it has a value that is not known.
-    pub(crate) fn is_open(&self, context: &dyn Context) -> bool {
-        self.has_variables && self.segments.iter().any(|glob| glob.is_open(context))
-    }
-
-    /// Whether two names in the request feed one of its variables (A168).
-    pub(crate) fn clashes(&self, context: &dyn Context) -> bool {
-        self.has_variables && self.segments.iter().any(|glob| glob.clashes(context))
+    /// What keeps its variables from being substituted.
+    pub(crate) fn doubt(&self, context: &dyn Context) -> Option<Truth> {
+        if self.has_variables { self.segments.iter().filter_map(|glob| glob.doubt(context)).max() } else { None }
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &dyn Context) -> bool {

@@ -163,13 +163,13 @@ impl ResourcePattern {
     }
 
     fn matches(&self, arn: &str, context: &dyn Context) -> Truth {
-        match &self.pattern {
-            None => Truth::No,
-            Some(Resource::Any) => Truth::Yes,
-            Some(Resource::Arn(pattern)) if pattern.is_open(context) => Truth::Open,
-            Some(Resource::Arn(pattern)) if pattern.clashes(context) => Truth::Unsure, // [A168]
-            Some(Resource::Arn(pattern)) if pattern.resolvable(context) && pattern.matches(arn, context) => Truth::Yes,
-            Some(Resource::Arn(_)) => Truth::No,
+        let Some(pattern) = &self.pattern else { return Truth::No };
+        match pattern {
+            Resource::Any => Truth::Yes,
+            // [A168] Or unknown: what it names cannot be told.
+            Resource::Arn(pattern) => {
+                pattern.doubt(context).unwrap_or_else(|| Truth::from_bool(pattern.resolvable(context) && pattern.matches(arn, context)))
+            }
         }
     }
 }
@@ -260,8 +260,7 @@ impl Statement {
         }
         // [A140] An entry of NotResource with an unresolved variable excludes nothing, which is what not matching means.
         match (self.resources.iter().map(|resource| resource.matches(arn, context)).max(), self.not_resource) {
-            (Some(Truth::Open), _) => Truth::Open,
-            (Some(Truth::Unsure), _) => Truth::Unsure,
+            (Some(doubt @ (Truth::Open | Truth::Unsure)), _) => doubt,
             (listed, not_resource) => Truth::from_bool((listed == Some(Truth::Yes)) != not_resource),
         }
     }

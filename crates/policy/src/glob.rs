@@ -3,6 +3,7 @@
 //! Matching is greedy from the left, a run between two stars at a time: the leftmost place that fits is always
 //! right, so nothing is ever tried twice and hostile patterns (`*a*a*a…`) stay linear (T25).
 
+use crate::condition::Truth;
 use crate::key::{ConditionKey, Context, Values};
 
 /// What a pattern is made of, in order.
@@ -144,14 +145,18 @@ impl Glob {
         })
     }
 
-    /// Whether a variable in the pattern has a value that is not known.
-    pub fn is_open(&self, context: &dyn Context) -> bool {
-        self.has_variables && self.variables().any(|key| context.values(key) == Values::Unknown)
-    }
-
-    /// Whether two names in the request feed one of its variables (A168).
-    pub fn clashes(&self, context: &dyn Context) -> bool {
-        self.has_variables && self.variables().any(|key| matches!(context.values(key), Values::Clash(_)))
+    /// What keeps its variables from being substituted: values that are not known ([`Truth::Open`]), or two names in the request that feed
+    /// one of them ([`Truth::Unsure`], A168).
+    pub fn doubt(&self, context: &dyn Context) -> Option<Truth> {
+        if !self.has_variables {
+            return None;
+        }
+        let doubt = |key| match context.values(key) {
+            Values::Unknown => Some(Truth::Open),
+            Values::Clash(_) => Some(Truth::Unsure),
+            Values::Absent | Values::One(_) | Values::Many(_) => None,
+        };
+        self.variables().filter_map(doubt).max()
     }
 
     /// Whether every variable in the pattern has a value or a default.

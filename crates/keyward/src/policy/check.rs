@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use keyward_policy::lint::{self, Finding, LINTS, Mark, Severity};
-use keyward_policy::{Arn, Policy, Span};
+use keyward_policy::{Arn, Policy, Span, format};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde::Serialize;
 
@@ -64,6 +64,7 @@ impl FailOn {
 pub(super) struct Checked {
     pub(super) document: Document,
     pub(super) policy_type: PolicyType,
+    key: Option<Arn>,
     pub(super) policy: Policy,
     pub(super) findings: Vec<Finding>,
 }
@@ -100,7 +101,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
 pub(super) fn check(document: Document, given: Option<PolicyType>, key: Option<&Arn>) -> Checked {
     let policy_type = given.unwrap_or(document.policy_type);
     let policy = Policy::parse(policy_type.kind(), document.text.as_str());
-    Checked { findings: lint::check_for(&policy, key), policy_type, policy, document }
+    Checked { findings: lint::check_for(&policy, key), key: key.cloned(), policy_type, policy, document }
 }
 
 /// The policy reader's own opinion is stricter; this asks only whether there was anything to read.
@@ -108,7 +109,22 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
+/// Columns from which on a line is too long to be shown around a place in it.
+const COLUMNS_MAX: usize = 200;
+
+/// What is squeezed into long lines is shown as `keyward policy format` would lay it out.
+fn readable(checked: &Checked) -> Option<Checked> {
+    let squeezed = checked.document.text.lines().any(|line| line.chars().count() > COLUMNS_MAX);
+    let text = format(&checked.document.text).ok().filter(|_| squeezed)?;
+    let name = format!("{}, laid out", checked.document.name);
+    let document = Document { name, text, wrapped: checked.document.wrapped, policy_type: checked.document.policy_type };
+    Some(check(document, Some(checked.policy_type), checked.key.as_ref()))
+}
+
 fn text(checked: &Checked) -> String {
+    let file = &checked.document.name;
+    let laid_out = readable(checked);
+    let checked = laid_out.as_ref().unwrap_or(checked);
     let name = &checked.document.name;
     let kind = article(checked.policy_type);
     let mut out = String::new();
@@ -130,7 +146,7 @@ fn text(checked: &Checked) -> String {
     let count = |severity| checked.findings.iter().filter(|finding| finding.lint.severity == severity).count();
     let counts =
         [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")].map(|(severity, word)| plural(count(severity), word));
-    let _ = writeln!(out, "{name}: {kind}: {}", if checked.findings.is_empty() { "nothing found".to_owned() } else { counts.join(", ") });
+    let _ = writeln!(out, "{file}: {kind}: {}", if checked.findings.is_empty() { "nothing found".to_owned() } else { counts.join(", ") });
     out
 }
 
@@ -157,11 +173,16 @@ fn miette_severity(finding: &Finding) -> miette::Severity {
     }
 }
 
-/// A span of several lines is shown by its first: whole statements would drown the message.
+/// A span of several lines is shown by the first that says something: whole statements would drown the message.
 fn first_line(span: Span, text: &str) -> std::ops::Range<usize> {
-    let start = (span.start as usize).min(text.len());
-    let line = span.of(text).lines().next().unwrap_or_default().len();
-    start..start + line.max(1).min(text.len() - start)
+    let (start, covered) = ((span.start as usize).min(text.len()), span.of(text));
+    let mut lines = covered.split_inclusive('\n').scan(start, |at, line| {
+        let start = *at + (line.len() - line.trim_start().len());
+        *at += line.len();
+        Some(start..start + line.trim().len())
+    });
+    let says_something = |range: &std::ops::Range<usize>| range.len() > 1;
+    if covered.contains('\n') { lines.find(says_something).unwrap_or(start..start) } else { start..start + covered.len() }
 }
 
 fn list() -> String {

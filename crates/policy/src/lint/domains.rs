@@ -66,6 +66,106 @@ const GRANT_OPERATIONS: &[&str] = &[
     "VerifyMac",
 ];
 
+/// Services that call KMS for their callers, as `kms:ViaService` names them (A513); AWS adds others.
+pub(super) const CALLING_SERVICES: &[&str] = &[
+    "aiops",
+    "airflow",
+    "aoss",
+    "apprunner",
+    "appfabric",
+    "appflow",
+    "apptest",
+    "ards",
+    "athena",
+    "auditmanager",
+    "backup",
+    "backup-gateway",
+    "bedrock",
+    "cassandra",
+    "chimevoiceconnector",
+    "cleanrooms-ml",
+    "codeartifact",
+    "codeguru-reviewer",
+    "comprehend",
+    "connect",
+    "custom-packages",
+    "dax",
+    "deepracer",
+    "directoryservice",
+    "dms",
+    "docdb-elastic",
+    "dynamodb",
+    "ec2",
+    "ecr",
+    "eks",
+    "elasticache",
+    "elasticfilesystem",
+    "entityresolution",
+    "es",
+    "events",
+    "finspace",
+    "firehose",
+    "forecast",
+    "fsx",
+    "geo",
+    "glue",
+    "groundstation",
+    "healthlake",
+    "importexport",
+    "iotsitewise",
+    "kafka",
+    "kendra",
+    "kinesis",
+    "kinesisvideo",
+    "lambda",
+    "lex",
+    "license-manager",
+    "lookoutequipment",
+    "lookoutmetrics",
+    "lookoutvision",
+    "m2",
+    "macie",
+    "malware-protection",
+    "managedblockchain",
+    "mediatailor",
+    "memorydb",
+    "mgn",
+    "monitron",
+    "mq",
+    "nimble",
+    "omics",
+    "profile",
+    "proton",
+    "qldb",
+    "rds",
+    "redshift",
+    "redshift-serverless",
+    "rekognition",
+    "s3",
+    "s3tables",
+    "sagemaker",
+    "secretsmanager",
+    "securitylake",
+    "ses",
+    "sns",
+    "sqlworkbench",
+    "sqs",
+    "ssm",
+    "ssm-contacts",
+    "ssm-incidents",
+    "states",
+    "storagegateway",
+    "thinclient",
+    "timestream",
+    "translate",
+    "verified-access",
+    "wisdom",
+    "workmail",
+    "workspaces",
+    "workspaces-web",
+    "xray",
+];
+
 /// The values that the key can have, if they are few and known: values of the API's enumerations, as AWS spells them.
 pub fn values_of(name: KeyName) -> Option<&'static [&'static str]> {
     use KeyName as K;
@@ -97,4 +197,21 @@ pub fn values_of(name: KeyName) -> Option<&'static [&'static str]> {
         | K::ReEncryptOnSameKey => &["true", "false"],
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calling_services_are_those_of_the_specification() {
+        let specification = include_str!("../../../../spec/authorization.md");
+        let line = specification.lines().find(|line| line.starts_with("- **A513**")).unwrap();
+        let (_, names) = line.split_once("amazonaws.com`): ").unwrap();
+        let (names, _) = names.split_once(". Do not reject others").unwrap();
+        // Remarks in parentheses hold commas.
+        let outside = names.split('(').map(|part| part.split_once(')').map_or(part, |(_, after)| after)).collect::<String>().replace("**", "");
+        let printed: Vec<&str> = outside.split(',').map(str::trim).collect();
+        assert_eq!(printed, CALLING_SERVICES); // [A513]
+    }
 }

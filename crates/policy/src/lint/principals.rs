@@ -41,13 +41,47 @@ pub(super) const SERVICE_WITHOUT_SOURCE: Lint = Lint {
     rules: &["A208", "A530"],
 };
 
-pub(super) fn check(_: &View<'_>, statement: &StatementView<'_>, report: &mut Report) {
+pub(super) const KEY_ABSENT_FOR_PRINCIPAL: Lint = Lint {
+    id: "key-absent-for-principal",
+    severity: Severity::Warning,
+    finds: "a test on a key that requests of the named principals never carry",
+    why: "aws:SourceArn and aws:SourceAccount come only with calls that services make as themselves, never with those of users and roles, also where a \
+          service calls for them. kms:ViaService, kms:CallerAccount and aws:Principal… keys come only with calls of users and roles. Test kms:ViaService for \
+          the one, aws:SourceArn or aws:SourceAccount for the other.",
+    rules: &["A511", "A512", "A519", "A520", "A530"],
+};
+
+pub(super) fn check(view: &View<'_>, statement: &StatementView<'_>, report: &mut Report) {
     let Some(principal) = statement.principal() else { return };
     if principal.negated {
         not_principal(statement, principal, report);
     }
     partitions(statement, principal, report);
     services(statement, principal, report);
+    if view.kind == PolicyKind::Key && !principal.negated {
+        absent_keys(statement, principal, report);
+    }
+}
+
+fn absent_keys(statement: &StatementView<'_>, principal: &PrincipalElement, report: &mut Report) {
+    use KeyName as K;
+    let all = |service: bool| principal.entries.iter().all(|entry| (entry.kind == PrincipalKind::Service) == service);
+    let everyone = principal.entries.iter().any(|entry| entry.kind == PrincipalKind::Everyone);
+    let of_services = |name| matches!(name, K::SourceArn | K::SourceAccount | K::SourceOrgId | K::SourceOrgPaths | K::PrincipalServiceName);
+    let of_accounts = |name| {
+        let caller = matches!(name, K::PrincipalArn | K::PrincipalAccount | K::PrincipalOrgId | K::PrincipalOrgPaths | K::PrincipalTag);
+        caller || matches!(name, K::ViaService | K::CallerAccount | K::UserName | K::UserId | K::PrincipalType)
+    };
+    for test in statement.tests.iter().filter(|test| !everyone && !test.holds_when_absent()) {
+        let (whose, help) = match test.key.name() {
+            name if all(false) && of_services(name) => ("calls of users and roles", "test kms:ViaService if a service must call for them"),
+            name if all(true) && of_accounts(name) => ("calls of services as themselves", "test aws:SourceArn or aws:SourceAccount"),
+            _ => continue,
+        };
+        let what = if statement.allows() { "allows" } else { "denies" };
+        let message = format!("{whose} never carry `{}`, so this statement {what} nothing", test.key.as_str());
+        report.add(&KEY_ABSENT_FOR_PRINCIPAL, statement, test.key_span, message, help);
+    }
 }
 
 fn not_principal(statement: &StatementView<'_>, principal: &PrincipalElement, report: &mut Report) {

@@ -26,7 +26,7 @@ pub(super) const DUPLICATE_STATEMENT: Lint = Lint {
 
 pub(super) const SUBSUMED_STATEMENT: Lint = Lint {
     id: "subsumed-statement",
-    severity: Severity::Note,
+    severity: Severity::Warning,
     finds: "a statement that another one covers",
     why: "Another statement of the same effect meets every request that this one meets, with fewer or the same conditions: this one, and its conditions, do \
           nothing.",

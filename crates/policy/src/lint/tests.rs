@@ -188,6 +188,24 @@ const SAMPLES: &[Sample] = &[
         &[deny!(r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com"}}"#)],
     ),
     (
+        "key-absent-for-principal",
+        Key,
+        to!(r#"{"AWS":"111122223333"}"#, r#""kms:Decrypt""# if r#"{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::b"}}"#), // [A530]
+        "\"aws:SourceArn\"",
+        &[
+            to!(r#"{"Service":"logs.amazonaws.com","AWS":"111122223333"}"#, r#""kms:Decrypt""# if r#"{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::b"}}"#),
+            to!(r#"{"AWS":"*"}"#, r#""kms:Decrypt""# if r#"{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::b"}}"#),
+            to!(r#"{"AWS":"111122223333"}"#, r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#),
+        ],
+    ),
+    (
+        "key-absent-for-principal",
+        Key,
+        to!(r#"{"Service":"logs.amazonaws.com"}"#, r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#), // [A511]
+        "\"kms:CallerAccount\"",
+        &[],
+    ),
+    (
         "key-form",
         Identity,
         allow!(r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:EncryptionContext/dept":"x"}}"#), // [A540]
@@ -399,6 +417,16 @@ const SAMPLES: &[Sample] = &[
         allow!(r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:ViaServices":"s3.us-east-1.amazonaws.com"}}"#), // [A152]
         "\"kms:ViaServices\"",
         &[allow!(r#""kms:Decrypt""# if r#"{"StringEquals":{"KMS:viaservice":"s3.us-east-1.amazonaws.com","saml:sub":"x"}}"#)],
+    ),
+    (
+        "unknown-service",
+        Identity,
+        allow!(r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:ViaService":"lamda.us-east-1.amazonaws.com"}}"#), // [A513]
+        "\"lamda.us-east-1.amazonaws.com\"",
+        &[
+            allow!(r#""kms:Decrypt""# if r#"{"StringEquals":{"kms:ViaService":["lambda.us-east-1.amazonaws.com","s3.us-east-1.amazonaws.com"]}}"#),
+            allow!(r#""kms:Decrypt""# if r#"{"StringLike":{"kms:ViaService":"*.us-east-1.amazonaws.com"}}"#),
+        ],
     ),
     (
         "unreadable-value",

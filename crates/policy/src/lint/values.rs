@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-use super::domains::values_of;
+use super::domains::{CALLING_SERVICES, values_of};
 use super::nearest::nearest;
 use super::view::{StatementView, Test, Text, View};
 use super::{Lint, Report, Severity};
@@ -44,6 +44,15 @@ pub(super) const VALUE_NEVER: Lint = Lint {
     why: "Values are compared with their case. Those of the API's enumerations are written as the API writes them, accounts are twelve digits, alias names \
           begin with `alias/`, kms:ViaService is `SERVICE.REGION.amazonaws.com` in every partition, aws:PrincipalArn of a session is the role's ARN.",
     rules: &["A512", "A519", "A545", "A546", "A549", "A551", "A201"],
+};
+
+pub(super) const UNKNOWN_SERVICE: Lint = Lint {
+    id: "unknown-service",
+    severity: Severity::Note,
+    finds: "kms:ViaService with a service that is not known to call KMS for its callers",
+    why: "If the name is mistyped the test never holds. Only services that use the key for somebody show themselves there; a service that calls as itself, and \
+          a service role's own calls, do not. AWS adds services now and then.",
+    rules: &["A512", "A513"],
 };
 
 pub(super) const EMPTY_CONDITION: Lint = Lint {
@@ -156,7 +165,23 @@ fn text(statement: &StatementView<'_>, test: &Test, value: &Text, report: &mut R
     if let Some(help) = never(test, &value.text) {
         let message = format!("`{}` is never `{}`", test.key.as_str(), value.text);
         report.add(&VALUE_NEVER, statement, value.span, message, help);
+    } else if test.key.name() == KeyName::ViaService {
+        service(statement, value, report);
     }
+}
+
+/// (A513)
+fn service(statement: &StatementView<'_>, value: &Text, report: &mut Report) {
+    let Some((service, _)) = value.text.split_once('.').filter(|(service, _)| !service.contains(['*', '?'])) else { return };
+    if CALLING_SERVICES.contains(&service) {
+        return;
+    }
+    let help = match nearest(service, CALLING_SERVICES.iter().copied()) {
+        Some(meant) => format!("is `{meant}` meant?"),
+        None => "name the service as it calls itself in kms:ViaService".to_owned(),
+    };
+    let message = format!("`{service}` is no service that is known to call KMS for its callers");
+    report.add(&UNKNOWN_SERVICE, statement, value.span, message, help);
 }
 
 /// The way out, if the key never has the value. `text` holds wildcards under StringLike only.

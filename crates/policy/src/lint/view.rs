@@ -58,7 +58,8 @@ impl<'p> View<'p> {
         let Value::Object(members) = parse(policy.text()).ok()?.value else { return None };
         let mut compiled = policy.statements().iter().enumerate();
         let mut statements = Vec::new();
-        for member in members.iter().filter(|member| member.name == "Statement") {
+        let holds_statements = |member: &&Member| member.name == "Statement" && matches!(member.node.value, Value::Array(_) | Value::Object(_));
+        for member in members.iter().filter(holds_statements) {
             statements.extend(items(&member.node).iter().zip(&mut compiled).map(|(node, (at, compiled))| statement(node, at, compiled)));
         }
         let version = members.iter().find(|member| member.name == "Version").and_then(|member| string(&member.node));
