@@ -195,6 +195,11 @@ impl Statement {
         &self.actions
     }
 
+    /// Whether its actions stand in `NotAction`.
+    pub fn negates_actions(&self) -> bool {
+        self.not_action
+    }
+
     /// The entries of `Resource` or `NotResource`, as written.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.resources.iter().map(|resource| &*resource.written)

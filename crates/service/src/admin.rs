@@ -7,6 +7,7 @@ use keyward_policy::{AccountId, Region};
 use zeroize::Zeroizing;
 
 use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey};
+use crate::env::Env;
 use crate::error::Error;
 use crate::host::Host;
 use crate::state::State;
@@ -41,7 +42,7 @@ pub fn create_account(host: &Host, id: AccountId, name: Option<String>) -> Resul
         if state.account(id).is_some() {
             return Err(Error::Validation(format!("account {id} exists already")));
         }
-        let account = Account { id, name, created_at: host.now() };
+        let account = Account { id, name, email: None, created_at: host.now() };
         let (key, stored) = new_access_key(host, AccessKeyOwner::Root { account: id })?;
         let revealed = RevealedKey { account: id, access_key_id: key.0, secret_access_key: key.1 };
         Ok((revealed, vec![Change::Put(Entity::Account(Arc::new(account))), Change::Put(Entity::AccessKey(Arc::new(stored)))]))
@@ -94,8 +95,13 @@ fn new_access_key(host: &Host, owner: AccessKeyOwner) -> Result<(NewKey, AccessK
 /// # Errors
 /// [`Error::Internal`] when randomness fails.
 pub fn new_account_id(host: &Host) -> Result<AccountId, Error> {
+    random_account_id(host.env())
+}
+
+/// The same, within a call.
+pub(crate) fn random_account_id(env: &Env) -> Result<AccountId, Error> {
     let mut bytes = [0; 12];
-    host.env().entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
+    env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
     let digits = bytes.iter().enumerate().map(|(at, byte)| char::from(b'0' + if at == 0 { 1 + byte % 9 } else { byte % 10 }));
     digits.collect::<String>().parse().map_err(|_| Error::Internal("an account that is none"))
 }

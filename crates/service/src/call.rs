@@ -96,6 +96,26 @@ pub(crate) fn raw_parameters(input: &impl serde::Serialize) -> Option<Box<RawVal
     }
 }
 
+/// An output as its record's `responseElements`: names begin in lower case there, and times are as they were answered.
+pub(crate) fn raw_elements(output: &impl serde::Serialize) -> Option<Box<RawValue>> {
+    raw(&camel(serde_json::to_value(output).ok()?))
+}
+
+fn camel(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let lower = |name: String| {
+                let mut chars = name.chars();
+                chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect::<String>()
+            };
+            Value::Object(members.into_iter().map(|(name, value)| (lower(name), camel(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(camel).collect()),
+        other => other,
+    }
+}
+
 /// A call in progress: one revision of the estate, one caller, one moment.
 pub struct Call<'h> {
     /// The estate, at one revision from start to end (T22).
@@ -178,7 +198,8 @@ impl Call<'_> {
     /// [`Error::AccessDenied`] unless allowed.
     pub fn permit(&mut self, key: &Arc<Key>, request: &Request<'_>) -> Result<Permit, Error> {
         let grants = self.state.grants_for(key.arn(), &self.subject.principal);
-        let target = Target::new(Resource::Key { key: &key.facts, grants: &grants });
+        let state = self.state;
+        let target = state.target(Resource::Key { key: &key.facts, grants: &grants });
         let decision = self.authorize(&target, request)?;
         self.concerns(key.arn());
         decision.permit().ok_or(Error::Internal("an allowed key permission without permit"))

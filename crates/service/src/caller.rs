@@ -194,7 +194,7 @@ impl Caller {
                     "sts" => identity_question || operation == "AssumeRole",
                     service => service != "keyward",
                 },
-                SessionKind::GetFederationToken => service == "kms" || identity_question,
+                SessionKind::GetFederationToken => matches!(service, "kms" | "organizations") || identity_question,
                 SessionKind::ServiceDoor => service == "kms",
             },
         }

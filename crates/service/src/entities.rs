@@ -1,5 +1,7 @@
 //! What an estate is made of, each thing as it is stored: one row, replaced whole.
 
+mod organization;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,6 +11,10 @@ use keyward_crypto::{MaterialId, Sealed};
 use keyward_policy::{AccountId, Arn, Policy, Region};
 use serde::{Deserialize, Serialize};
 
+pub use organization::{
+    AccountCreation, Handshake, HandshakeState, JoinedMethod, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
+};
+
 /// An AWS account.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Account {
@@ -17,8 +23,23 @@ pub struct Account {
     /// What people call it.
     #[serde(default)]
     pub name: Option<String>,
+    /// The address of its root user, where one was given.
+    #[serde(default)]
+    pub email: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// The address of its root user; made up where none was given, for Organizations shows one for every account.
+    pub fn email(&self) -> String {
+        self.email.clone().unwrap_or_else(|| format!("root@{}.example", self.id))
+    }
+
+    /// Its name, or its number where it has none.
+    pub fn display_name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
+    }
 }
 
 /// Whose long-term access key it is.
@@ -412,6 +433,12 @@ entities! {
     Alias(Alias) = "alias",
     Grant(Grant) = "grant",
     Door(Door) = "door",
+    Organization(Organization) = "organization",
+    OrganizationalUnit(OrganizationalUnit) = "organizational-unit",
+    Member(Member) = "member",
+    OrganizationPolicy(OrganizationPolicy) = "organization-policy",
+    AccountCreation(AccountCreation) = "account-creation",
+    Handshake(Handshake) = "handshake",
 }
 
 /// The first byte of every stored entity.
@@ -445,6 +472,12 @@ pub enum EntityKey {
     Alias(AccountId, Region, AliasName),
     Grant(KeyArn, GrantId),
     Door(String),
+    Organization(String),
+    OrganizationalUnit(String),
+    Member(AccountId),
+    OrganizationPolicy(String),
+    AccountCreation(String),
+    Handshake(String),
 }
 
 impl EntityKey {
@@ -461,14 +494,26 @@ impl EntityKey {
             Self::Alias(..) => EntityKind::Alias,
             Self::Grant(..) => EntityKind::Grant,
             Self::Door(_) => EntityKind::Door,
+            Self::Organization(_) => EntityKind::Organization,
+            Self::OrganizationalUnit(_) => EntityKind::OrganizationalUnit,
+            Self::Member(_) => EntityKind::Member,
+            Self::OrganizationPolicy(_) => EntityKind::OrganizationPolicy,
+            Self::AccountCreation(_) => EntityKind::AccountCreation,
+            Self::Handshake(_) => EntityKind::Handshake,
         }
     }
 
     /// The text under which the store keeps it, unique within its kind. Account and Region are part of it (T30).
     pub fn id(&self) -> String {
         match self {
-            Self::Account(id) => id.to_string(),
-            Self::AccessKey(id) | Self::Door(id) => id.clone(),
+            Self::Account(id) | Self::Member(id) => id.to_string(),
+            Self::AccessKey(id)
+            | Self::Door(id)
+            | Self::Organization(id)
+            | Self::OrganizationalUnit(id)
+            | Self::OrganizationPolicy(id)
+            | Self::AccountCreation(id)
+            | Self::Handshake(id) => id.clone(),
             // [K270] Names are unique ignoring case.
             Self::User(account, name) | Self::Group(account, name) | Self::Role(account, name) => format!("{account}/{}", name.to_lowercase()),
             Self::ManagedPolicy(arn) => arn.clone(),
@@ -493,6 +538,12 @@ impl Entity {
             Self::Alias(alias) => EntityKey::Alias(alias.account, alias.region.clone(), alias.name.clone()),
             Self::Grant(grant) => EntityKey::Grant(grant.key.clone(), grant.id.clone()),
             Self::Door(door) => EntityKey::Door(door.id.clone()),
+            Self::Organization(organization) => EntityKey::Organization(organization.id.clone()),
+            Self::OrganizationalUnit(unit) => EntityKey::OrganizationalUnit(unit.id.clone()),
+            Self::Member(member) => EntityKey::Member(member.account),
+            Self::OrganizationPolicy(policy) => EntityKey::OrganizationPolicy(policy.id.clone()),
+            Self::AccountCreation(creation) => EntityKey::AccountCreation(creation.id.clone()),
+            Self::Handshake(handshake) => EntityKey::Handshake(handshake.id.clone()),
         }
     }
 }
@@ -504,4 +555,15 @@ pub enum Change {
     Put(Entity),
     /// Gone.
     Delete(EntityKey),
+}
+
+impl Change {
+    /// Whether it touches an organization, so that what its policies come to must be found anew.
+    pub(crate) fn places(&self) -> bool {
+        let kind = match self {
+            Self::Put(entity) => entity.kind(),
+            Self::Delete(key) => key.kind(),
+        };
+        matches!(kind, EntityKind::Organization | EntityKind::OrganizationalUnit | EntityKind::Member | EntityKind::OrganizationPolicy)
+    }
 }

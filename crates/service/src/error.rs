@@ -1,10 +1,12 @@
 //! What can go wrong, in our words; `aws` turns it into AWS's.
 
 mod aws;
+mod organizations;
 
 use keyward_authz::KeyArn;
 
 pub use aws::AwsError;
+pub use organizations::{OrganizationsCode, OrganizationsReason};
 
 /// Why a call fails. The caller's mistakes, mostly; [`Internal`](Self::Internal) and [`Unrecorded`](Self::Unrecorded) are ours.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -140,6 +142,13 @@ pub enum Error {
         /// The sentence.
         message: String,
     },
+
+    /// An error of Organizations, which has codes of its own (K280).
+    #[error("{}", .0.message())]
+    Organizations(OrganizationsCode),
+    /// An error of Organizations that also says its `Reason`.
+    #[error("{0:?}")]
+    OrganizationsReason(OrganizationsReason),
 
     // Ours.
     /// A bug, or chance and vault failing. Nothing was changed; the text is for the log, not for the caller.

@@ -258,7 +258,7 @@ impl Host {
             }
         };
         let next = (!changes.is_empty()).then(|| Arc::new(state.with(&changes)));
-        let error = result.as_ref().err().map(|error| if I::SERVICE == "kms" { AwsError::from(error) } else { error.for_query_services() });
+        let error = result.as_ref().err().map(|error| error.worded_by(I::SERVICE));
         let response_elements = result.as_ref().ok().and_then(I::response_elements);
         let told = Told {
             state: next.as_ref().unwrap_or(state),

@@ -1,4 +1,4 @@
-//! KMS, IAM and STS operations over an estate: input in, output and changes out.
+//! KMS, IAM, STS and Organizations operations over an estate: input in, output and changes out.
 //!
 //! Operations never write and never read a clock: a [`Call`] gives them one revision of the estate, one caller and one
 //! moment, and they return an [`Outcome`]. The [`Host`] runs them, commits what changes together with the call's trail
@@ -18,7 +18,9 @@ mod error;
 mod host;
 pub mod iam;
 pub mod kms;
+pub mod organizations;
 mod paging;
+mod placement;
 mod principals;
 mod question;
 pub mod seed;
@@ -33,11 +35,12 @@ pub use aws_managed::AwsManagedPolicy;
 pub use call::{Call, Nothing, Operate, Origin, Outcome};
 pub use caller::{Caller, Identity, Session, SessionKind, SessionPolicy};
 pub use entities::{
-    AccessKey, AccessKeyOwner, Account, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, InlinePolicies, Key,
-    KeyState, ManagedPolicy, Material, PolicyVersion, Role, Tags, User, alias_arn,
+    AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group,
+    Handshake, HandshakeState, InlinePolicies, JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy,
+    OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role, Tags, User, alias_arn,
 };
 pub use env::{Clock, Env};
-pub use error::{AwsError, Error, IamCode};
+pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};
 pub use host::{AuthenticateError, Host, OpenError, SecretKey, new_request_id};
 pub use question::{Question, QuestionError, ask};
 pub use state::State;

@@ -1,4 +1,5 @@
-//! How operations of IAM and STS are written: parameters, whether they change anything, and what they do.
+//! How operations of IAM, STS and Organizations are written: parameters, whether they read, change or make something,
+//! and what they do.
 
 /// Declares an operation: a struct of its parameters, and [`Operate`](crate::Operate) for it. The module that uses it
 /// names its service in a constant `SERVICE`.
@@ -25,6 +26,10 @@ macro_rules! operation {
                 crate::call::raw_parameters(self)
             }
 
+            fn response_elements(output: &$output) -> Option<Box<serde_json::value::RawValue>> {
+                operation!(elements $effect output)
+            }
+
             fn operate(self, $call: &mut crate::call::Call<'_>) -> Result<crate::call::Outcome<$output>, crate::error::Error> {
                 let $input = self;
                 $body
@@ -33,4 +38,11 @@ macro_rules! operation {
     };
     (@ reads) => { false };
     (@ changes) => { true };
+    (@ makes) => { true };
+    // What is made has an id that only the answer tells: its record keeps the answer. Nothing secret may be in it.
+    (elements makes $answer:ident) => { crate::call::raw_elements($answer) };
+    (elements $effect:ident $answer:ident) => {{
+        let _ = $answer;
+        None
+    }};
 }

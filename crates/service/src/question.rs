@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_authz::{AliasName, CallFacts, Explanation, KeyArn, Request, Resource, Target, Via, explain};
+use keyward_authz::{AliasName, CallFacts, Explanation, KeyArn, Request, Resource, Via, explain};
 use keyward_policy::{AccountId, Action, Arn, MapContext, Region};
 use serde::{Deserialize, Serialize};
 
@@ -86,12 +86,12 @@ pub fn ask(host: &Host, question: &Question) -> Result<Explanation, QuestionErro
     Ok(match &asked.key {
         Some(key) => {
             let grants = state.grants_for(key.arn(), &subject.principal);
-            explain(&subject, &Target::new(Resource::Key { key: &key.facts, grants: &grants }), &request)
+            explain(&subject, &state.target(Resource::Key { key: &key.facts, grants: &grants }), &request)
         }
         None => {
             let account = session.identity.account().map_or_else(|| "*".to_owned(), |account| account.to_string());
             let pattern = format!("arn:{}:kms:{}:{account}:*", asked.region.partition(), asked.region);
-            explain(&subject, &Target::new(Resource::None { pattern: pattern.into() }), &request)
+            explain(&subject, &state.target(Resource::None { pattern: pattern.into() }), &request)
         }
     })
 }

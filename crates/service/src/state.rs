@@ -6,12 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap, OrdSet};
-use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Principal, Subject, UniqueId};
+use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Principal, Resource, Subject, Target, UniqueId};
 use keyward_policy::{AccountId, Region};
 
 use crate::aws_managed;
 use crate::caller::{Caller, Identity, Session};
-use crate::entities::{AccessKey, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, ManagedPolicy, Role, User};
+use crate::entities::{
+    AccessKey, Account, AccountCreation, Alias, Change, Door, Entity, EntityKey, Group, Handshake, InlinePolicies, Key, ManagedPolicy, Member,
+    Organization, OrganizationPolicy, OrganizationalUnit, Role, User,
+};
+use crate::placement::{Placements, placements};
 
 /// An account and a name in lower case (K270).
 type InAccount = (AccountId, String);
@@ -35,6 +39,14 @@ pub struct State {
     /// Retiring principal as written → the grants that name it.
     retirable: HashMap<String, OrdSet<(KeyArn, GrantId)>>,
     doors: OrdMap<String, Arc<Door>>,
+    organizations: OrdMap<String, Arc<Organization>>,
+    units: OrdMap<String, Arc<OrganizationalUnit>>,
+    members: OrdMap<AccountId, Arc<Member>>,
+    organization_policies: OrdMap<String, Arc<OrganizationPolicy>>,
+    account_creations: OrdMap<String, Arc<AccountCreation>>,
+    handshakes: OrdMap<String, Arc<Handshake>>,
+    /// What the organizations come to for each account: made anew when anything in them changes.
+    placements: Arc<Placements>,
     /// Unique ids of living users and roles → their ARN.
     unique_ids: HashMap<UniqueId, String>,
 }
@@ -60,6 +72,9 @@ impl State {
         for change in changes {
             next.apply(change);
         }
+        if changes.iter().any(Change::places) {
+            next.placements = Arc::new(placements(&next));
+        }
         next
     }
 
@@ -77,6 +92,7 @@ impl State {
         for alias in aliases {
             state.put(alias);
         }
+        state.placements = Arc::new(placements(&state));
         state
     }
 
@@ -132,6 +148,24 @@ impl State {
             Entity::Door(door) => {
                 self.doors.insert(door.id.clone(), door);
             }
+            Entity::Organization(organization) => {
+                self.organizations.insert(organization.id.clone(), organization);
+            }
+            Entity::OrganizationalUnit(unit) => {
+                self.units.insert(unit.id.clone(), unit);
+            }
+            Entity::Member(member) => {
+                self.members.insert(member.account, member);
+            }
+            Entity::OrganizationPolicy(policy) => {
+                self.organization_policies.insert(policy.id.clone(), policy);
+            }
+            Entity::AccountCreation(creation) => {
+                self.account_creations.insert(creation.id.clone(), creation);
+            }
+            Entity::Handshake(handshake) => {
+                self.handshakes.insert(handshake.id.clone(), handshake);
+            }
         }
     }
 
@@ -171,6 +205,24 @@ impl State {
             EntityKey::Grant(key, id) => self.delete_grant(key, id),
             EntityKey::Door(id) => {
                 self.doors.remove(id);
+            }
+            EntityKey::Organization(id) => {
+                self.organizations.remove(id);
+            }
+            EntityKey::OrganizationalUnit(id) => {
+                self.units.remove(id);
+            }
+            EntityKey::Member(account) => {
+                self.members.remove(account);
+            }
+            EntityKey::OrganizationPolicy(id) => {
+                self.organization_policies.remove(id);
+            }
+            EntityKey::AccountCreation(id) => {
+                self.account_creations.remove(id);
+            }
+            EntityKey::Handshake(id) => {
+                self.handshakes.remove(id);
             }
         }
     }
@@ -216,6 +268,12 @@ impl State {
             EntityKey::Alias(account, region, name) => self.alias(*account, region, name).cloned().map(Entity::Alias),
             EntityKey::Grant(key, id) => self.grant(key, id).cloned().map(Entity::Grant),
             EntityKey::Door(id) => self.doors.get(id).cloned().map(Entity::Door),
+            EntityKey::Organization(id) => self.organizations.get(id).cloned().map(Entity::Organization),
+            EntityKey::OrganizationalUnit(id) => self.units.get(id).cloned().map(Entity::OrganizationalUnit),
+            EntityKey::Member(account) => self.members.get(account).cloned().map(Entity::Member),
+            EntityKey::OrganizationPolicy(id) => self.organization_policies.get(id).cloned().map(Entity::OrganizationPolicy),
+            EntityKey::AccountCreation(id) => self.account_creations.get(id).cloned().map(Entity::AccountCreation),
+            EntityKey::Handshake(id) => self.handshakes.get(id).cloned().map(Entity::Handshake),
         }
     }
 
@@ -357,6 +415,76 @@ impl State {
         self.doors.values()
     }
 
+    /// An organization.
+    pub fn organization(&self, id: &str) -> Option<&Arc<Organization>> {
+        self.organizations.get(id)
+    }
+
+    /// All organizations, by id.
+    pub fn organizations(&self) -> impl Iterator<Item = &Arc<Organization>> {
+        self.organizations.values()
+    }
+
+    /// An organizational unit.
+    pub fn unit(&self, id: &str) -> Option<&Arc<OrganizationalUnit>> {
+        self.units.get(id)
+    }
+
+    /// All organizational units, by id.
+    pub fn units(&self) -> impl Iterator<Item = &Arc<OrganizationalUnit>> {
+        self.units.values()
+    }
+
+    /// An account's place in its organization, if it is in one.
+    pub fn member(&self, account: AccountId) -> Option<&Arc<Member>> {
+        self.members.get(&account)
+    }
+
+    /// All accounts that are in organizations, by number.
+    pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
+        self.members.values()
+    }
+
+    /// A customer's SCP or RCP.
+    pub fn organization_policy(&self, id: &str) -> Option<&Arc<OrganizationPolicy>> {
+        self.organization_policies.get(id)
+    }
+
+    /// All customers' SCPs and RCPs, by id.
+    pub fn organization_policies(&self) -> impl Iterator<Item = &Arc<OrganizationPolicy>> {
+        self.organization_policies.values()
+    }
+
+    /// What became of a request for a new account.
+    pub fn account_creation(&self, id: &str) -> Option<&Arc<AccountCreation>> {
+        self.account_creations.get(id)
+    }
+
+    /// All requests for new accounts, by id.
+    pub fn account_creations(&self) -> impl Iterator<Item = &Arc<AccountCreation>> {
+        self.account_creations.values()
+    }
+
+    /// An invitation.
+    pub fn handshake(&self, id: &str) -> Option<&Arc<Handshake>> {
+        self.handshakes.get(id)
+    }
+
+    /// All invitations, by id.
+    pub fn handshakes(&self) -> impl Iterator<Item = &Arc<Handshake>> {
+        self.handshakes.values()
+    }
+
+    /// A resource as a target, with what its owner's organization says about it: the owner's RCPs, whoever calls (A324) (A327).
+    pub fn target<'a>(&'a self, resource: Resource<'a>) -> Target<'a> {
+        let mut target = Target::new(resource);
+        if let Some(placement) = target.owner().and_then(|owner| self.placements.get(&owner)) {
+            target.rcps = &placement.rcps;
+            target.organization = Some(&placement.membership);
+        }
+        target
+    }
+
     /// The ARN of the living user or role with this unique id (A207).
     pub fn arn_of(&self, id: &UniqueId) -> Option<&str> {
         self.unique_ids.get(id).map(String::as_str)
@@ -434,6 +562,11 @@ impl State {
                 subject
             }
         };
+        // [A320] [A327] The SCPs are those of the caller's own organization.
+        if let Some(placement) = identity.account().and_then(|account| self.placements.get(&account)) {
+            subject.organization = Some(placement.membership.clone());
+            subject.scps = placement.scps.clone();
+        }
         if let Some(session) = session {
             // [A203] Session tags override the principal's tags of the same key, whatever their case.
             for (name, value) in &session.tags {

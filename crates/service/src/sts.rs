@@ -306,7 +306,8 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
     let role_tags: BTreeMap<String, String> = role.tags.iter().cloned().collect();
     let request_tags: BTreeMap<String, String> = wanted.tags.iter().cloned().collect();
     let resource = Resource::Other { arn: role.arn.as_str(), account: Some(role.account), policy: Some(&role.trust), tags: Some(&role_tags) };
-    let target = Target::new(resource);
+    let state = call.state;
+    let target = state.target(resource);
     let mut subject: Subject = call.subject.clone();
     if wanted.mfa {
         subject.facts = SessionFacts { mfa_present: Some(true), mfa_age_s: Some(0), ..subject.facts };

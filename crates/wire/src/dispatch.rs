@@ -9,7 +9,9 @@ use hyper::http::request::Parts;
 use hyper::{Method, header};
 use keyward_authz::CallFacts;
 use keyward_policy::Region;
-use keyward_service::{AuthenticateError, AwsError, Caller, Error, Host, Identity, Operate, Origin, doors, iam, kms, sts};
+use keyward_service::{
+    AuthenticateError, AwsError, Caller, Error, Host, Identity, Operate, OrganizationsReason, Origin, doors, iam, kms, organizations, sts,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,11 +42,17 @@ impl Answered {
 
     /// (K14) (K15) (K16)
     pub(crate) fn json_error(error: &AwsError) -> Self {
+        Self::json_error_with(error, if error.code == "AccessDeniedException" { "Message" } else { "message" })
+    }
+
+    fn json_error_with(error: &AwsError, member: &str) -> Self {
         let mut body = Map::new();
         body.insert("__type".into(), error.code.into());
         if let Some(message) = &error.message {
-            let member = if error.code == "AccessDeniedException" { "Message" } else { "message" };
             body.insert(member.into(), message.as_str().into());
+        }
+        if let Some(reason) = error.reason {
+            body.insert("Reason".into(), reason.into());
         }
         Self { status: error.status, content_type: JSON, body: Value::Object(body).to_string().into_bytes() }
     }
@@ -56,6 +64,7 @@ enum Service {
     Kms,
     Iam,
     Sts,
+    Organizations,
     /// Keyward's own: service doors.
     Keyward,
 }
@@ -67,6 +76,7 @@ impl Service {
             Self::Kms => "kms",
             Self::Iam => "iam",
             Self::Sts => "sts",
+            Self::Organizations => "organizations",
             Self::Keyward => "keyward",
         }
     }
@@ -74,7 +84,7 @@ impl Service {
     /// The namespace of its XML; none for JSON services.
     fn namespace(self) -> Option<&'static str> {
         match self {
-            Self::Kms | Self::Keyward => None,
+            Self::Kms | Self::Organizations | Self::Keyward => None,
             Self::Iam => Some("https://iam.amazonaws.com/doc/2010-05-08/"),
             Self::Sts => Some("https://sts.amazonaws.com/doc/2011-06-15/"),
         }
@@ -100,18 +110,24 @@ impl Service {
                 let body = xml::error(namespace, request_id, error.status, error.code, error.message.as_deref().unwrap_or_default());
                 Answered { status: error.status, content_type: XML, body: body.into_bytes() }
             }
+            // The model of Organizations spells it so in every error.
+            None if self == Self::Organizations => Answered::json_error_with(error, "Message"),
             None => Answered::json_error(error),
         }
     }
 
     fn worded(self, error: &Error) -> AwsError {
-        if self.namespace().is_some() { error.for_query_services() } else { AwsError::from(error) }
+        match self {
+            Self::Organizations => error.worded_by(self.name()),
+            _ if self.namespace().is_some() => error.for_query_services(),
+            _ => AwsError::from(error),
+        }
     }
 
     /// (K29) (K265)
     fn unauthenticated(self, error: &AuthError) -> AwsError {
         let (code, status) = if self.namespace().is_some() { error.query_code() } else { (error.json_code(), 400) };
-        AwsError { code, message: Some(error.to_string()), status }
+        AwsError { code, message: Some(error.to_string()), status, reason: None }
     }
 
     /// What is malformed before it is anything else (K13).
@@ -259,6 +275,23 @@ impl Dispatcher {
         answered.unwrap_or_else(|error| service.failure(&request_id, &service.worded(&error)))
     }
 
+    /// Members of Organizations have constraints of their own, which its operations check; here they must only read (K280).
+    async fn perform_for_organizations<I: Operate + DeserializeOwned>(&self, incoming: Incoming) -> Answered
+    where
+        I::Output: Serialize,
+    {
+        let Incoming { asked: Asked { service, input, .. }, origin } = incoming;
+        let Input::Members(members) = input else { return Answered::empty(500) };
+        match serde_json::from_value::<I>(Value::Object(members)) {
+            Ok(input) => self.operate(service, origin, input).await,
+            Err(error) => {
+                let missing = error.to_string().starts_with("missing field");
+                let reason = if missing { OrganizationsReason::InputRequired } else { OrganizationsReason::InvalidPattern };
+                self.reject(service, &origin, I::NAME, Error::from(reason).worded_by(service.name())).await
+            }
+        }
+    }
+
     /// `ForwardAccess`: the request that a caller signed for the door's service is checked as every signature is (A514).
     async fn forward(&self, incoming: Incoming) -> Answered {
         let Incoming { asked: Asked { service, operation, input }, origin } = incoming;
@@ -331,16 +364,17 @@ fn admit(origin: &mut Origin, caller: Caller) {
 
 /// Finds protocol and operation, and reads the input (K2) (K12) (K13) (K260).
 fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, (Service, String, AwsError)> {
-    let unknown = |status| AwsError { code: "UnknownOperationException", message: None, status };
+    let unknown = |status| AwsError { code: "UnknownOperationException", message: None, status, reason: None };
     if signed.path != "/" {
         return Err((Service::Kms, "Unknown".to_owned(), unknown(404)));
     }
     match (&parts.method, parts.headers.get("x-amz-target")) {
         (&Method::POST, Some(target)) => {
             let target = target.to_str().unwrap_or_default();
-            let (service, operation) = match (target.strip_prefix("TrentService."), target.strip_prefix("Keyward.")) {
-                (Some(operation), _) => (Service::Kms, operation.to_owned()),
-                (_, Some(operation)) => (Service::Keyward, operation.to_owned()),
+            let (service, operation) = match target.split_once('.') {
+                Some(("TrentService", operation)) => (Service::Kms, operation.to_owned()),
+                Some(("AWSOrganizationsV20161128", operation)) => (Service::Organizations, operation.to_owned()), // [K280]
+                Some(("Keyward", operation)) => (Service::Keyward, operation.to_owned()),
                 _ => return Err((Service::Kms, "Unknown".to_owned(), unknown(400))),
             };
             match serde_json::from_slice::<Value>(if body.is_empty() { b"{}" } else { body }) {
@@ -386,6 +420,7 @@ impl Dispatcher {
             Service::Kms => self.kms(incoming).await,
             Service::Iam => self.iam(incoming).await,
             Service::Sts => self.sts(incoming).await,
+            Service::Organizations => self.organizations(incoming).await,
             Service::Keyward => match incoming.asked.operation.as_str() {
                 "ForwardAccess" => self.forward(incoming).await,
                 "ActAsService" => self.perform::<doors::ActAsService>(incoming, &[]).await,
@@ -454,6 +489,28 @@ kms_operations! {
     UntagResource("KeyId", "TagKeys");
     UpdateAlias("AliasName", "TargetKeyId");
     UpdateKeyDescription("KeyId", "Description");
+}
+
+macro_rules! organizations_operations {
+    ($($name:ident)*) => {
+        impl Dispatcher {
+            async fn organizations(&self, incoming: Incoming) -> Answered {
+                match incoming.asked.operation.as_str() {
+                    $(stringify!($name) => self.perform_for_organizations::<organizations::$name>(incoming).await,)*
+                    _ => self.unknown(incoming, AwsError::bare("UnknownOperationException")).await,
+                }
+            }
+        }
+    };
+}
+
+organizations_operations! {
+    AcceptHandshake AttachPolicy CancelHandshake CreateAccount CreateOrganization CreateOrganizationalUnit CreatePolicy DeclineHandshake
+    DeleteOrganization DeleteOrganizationalUnit DeletePolicy DescribeAccount DescribeCreateAccountStatus DescribeEffectivePolicy DescribeHandshake
+    DescribeOrganization DescribeOrganizationalUnit DescribePolicy DetachPolicy DisablePolicyType EnablePolicyType InviteAccountToOrganization
+    LeaveOrganization ListAccounts ListAccountsForParent ListChildren ListCreateAccountStatus ListHandshakesForAccount ListHandshakesForOrganization
+    ListOrganizationalUnitsForParent ListParents ListPolicies ListPoliciesForTarget ListRoots ListTagsForResource ListTargetsForPolicy MoveAccount
+    RemoveAccountFromOrganization TagResource UntagResource UpdateOrganizationalUnit UpdatePolicy
 }
 
 macro_rules! query_operations {

@@ -1,6 +1,6 @@
 //! The one table from our errors to AWS's: code, status, text (K14–K17, K250, K266).
 
-use super::{Error, IamCode};
+use super::{Error, IamCode, OrganizationsReason};
 
 /// An error as a client of AWS reads it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,17 +11,19 @@ pub struct AwsError {
     pub message: Option<String>,
     /// The HTTP status (K17).
     pub status: u16,
+    /// The `Reason` that some errors of Organizations carry.
+    pub reason: Option<&'static str>,
 }
 
 impl AwsError {
     /// An error with status 400 and a text.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: Some(message.into()), status: 400 }
+        Self { code, message: Some(message.into()), status: 400, reason: None }
     }
 
     /// An error with status 400 that AWS sends without text (K15).
     pub fn bare(code: &'static str) -> Self {
-        Self { code, message: None, status: 400 }
+        Self { code, message: None, status: 400, reason: None }
     }
 
     fn with_status(self, status: u16) -> Self {
@@ -78,17 +80,44 @@ impl From<&Error> for AwsError {
                 "MalformedPolicyDocumentException",
                 "The new key policy will not allow you to update the key policy in the future.", // [A701]
             ),
-            Error::LimitExceeded(message) => Self { code: "LimitExceededException", message: message.clone(), status: 400 },
+            Error::LimitExceeded(message) => Self { code: "LimitExceededException", message: message.clone(), status: 400, reason: None },
             Error::Tag(message) => Self::new("TagException", *message), // [K130]
             Error::Validation(message) => Self::new("ValidationException", message),
-            Error::Unsupported(message) => Self { code: "UnsupportedOperationException", message: message.clone(), status: 400 },
+            Error::Unsupported(message) => Self { code: "UnsupportedOperationException", message: message.clone(), status: 400, reason: None },
             Error::Iam { code, message } => Self::new(code.name(), message).with_status(code.status()),
+            Error::Organizations(code) => Self::new(code.name(), code.message()),
+            Error::OrganizationsReason(reason) => {
+                let (code, reason, message) = reason.parts();
+                Self { reason: Some(reason), ..Self::new(code, message) }
+            }
             Error::Internal(_) | Error::Unrecorded => Self::bare("KMSInternalException").with_status(500), // [K17]
         }
     }
 }
 
 impl Error {
+    /// The error in the words of a service, by its name in scopes.
+    pub fn worded_by(&self, service: &str) -> AwsError {
+        match service {
+            "kms" => AwsError::from(self),
+            "organizations" => self.for_organizations(),
+            _ => self.for_query_services(),
+        }
+    }
+
+    /// The error as Organizations words it (K280).
+    fn for_organizations(&self) -> AwsError {
+        match self {
+            Self::InvalidMarker => AwsError::from(&Self::OrganizationsReason(OrganizationsReason::InvalidNextToken)),
+            Self::Validation(message) => AwsError::new("InvalidInputException", message),
+            Self::Internal(_) | Self::Unrecorded => {
+                AwsError::new("ServiceException", "AWS Organizations can't complete your request because of an internal service error.")
+                    .with_status(500)
+            }
+            other => AwsError::from(other),
+        }
+    }
+
     /// The error as IAM and STS word it: other names, other statuses (K265).
     pub fn for_query_services(&self) -> AwsError {
         match self {

@@ -33,7 +33,8 @@ fn alias_name(text: &str) -> Result<AliasName, Error> {
 /// (A405) The alias half: identity policies alone.
 fn may_on_alias(call: &mut Call<'_>, operation: Operation, arn: &str, account: AccountId) -> Result<(), Error> {
     let facts = call.facts().clone();
-    let target = Target::new(Resource::Alias { arn, account });
+    let state = call.state;
+    let target = state.target(Resource::Alias { arn, account }); // [A326]
     call.authorize(&target, &Request::new(permission(operation)?, &facts)).map(|_| ())
 }
 

@@ -520,7 +520,8 @@ impl Operate for RetireGrant {
         let mut request = Request::new(permission(Operation::RetireGrant)?, &facts);
         request.retires = Some(grant);
         request.encryption_context = grant.terms.constraints.encryption_context();
-        call.authorize(&Target::new(Resource::Key { key: &key.facts, grants: &[] }), &request)?;
+        let state = call.state;
+        call.authorize(&state.target(Resource::Key { key: &key.facts, grants: &[] }), &request)?;
         call.concerns(&arn);
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);

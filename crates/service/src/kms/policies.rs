@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use keyward_authz::{KeyArn, KeyFacts, Operation, Request, Resource, ResourcePolicy, Target, authorize};
+use keyward_authz::{KeyArn, KeyFacts, Operation, Request, Resource, ResourcePolicy, authorize};
 use keyward_policy::{KEY_POLICY_BYTES_MAX, KeyName, Policy, PolicyKind, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -46,7 +46,7 @@ pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &Resource
     changed.ram_policy = None;
     let mut request = Request::new(permission(Operation::PutKeyPolicy)?, call.facts());
     request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed("default")))];
-    let target = Target::new(Resource::Key { key: &changed, grants: &[] });
+    let target = call.state.target(Resource::Key { key: &changed, grants: &[] });
     if authorize(call.subject, &target, &request).is_allowed() { Ok(()) } else { Err(Error::PolicyLockout) }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy, Target};
+use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy};
 use keyward_policy::{AccountId, Arn, KmsPermission, Policy, PolicyKind, Region};
 
 use crate::call::Call;
@@ -49,7 +49,8 @@ impl Found {
                 Ok((key.clone(), permit))
             }
             (None, Some(facts)) => {
-                let target = Target::new(Resource::Key { key: facts, grants: &[] });
+                let state = call.state;
+                let target = state.target(Resource::Key { key: facts, grants: &[] });
                 call.authorize(&target, &request)?;
                 Err(Error::Internal("a missing key was permitted"))
             }

@@ -46,21 +46,24 @@ pub fn apply(seed: &Seed, state: &State, host: &Host) -> Result<Vec<Change>, See
     for (name, door) in &seed.doors {
         seeding.door(name, door.access_key.as_ref()).map_err(|fault| fault.within(&["doors", name]))?;
     }
+    for (management, organization) in &seed.organizations {
+        seeding.organization(*management, organization).map_err(|fault| fault.within(&["organizations", management.as_str()]))?;
+    }
     Ok(seeding.changes)
 }
 
 /// A fault on its way out, gathering its place.
-struct Fault {
+pub(super) struct Fault {
     at: Vec<String>,
     message: String,
 }
 
 impl Fault {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { at: Vec::new(), message: message.into() }
     }
 
-    fn at(mut self, place: &[&str]) -> Self {
+    pub(super) fn at(mut self, place: &[&str]) -> Self {
         self.at.splice(0..0, place.iter().map(|part| (*part).to_owned()));
         self
     }
@@ -78,16 +81,16 @@ impl From<Error> for Fault {
     }
 }
 
-struct Seeding<'h> {
-    state: State,
-    host: &'h Host,
-    now: Timestamp,
+pub(super) struct Seeding<'h> {
+    pub(super) state: State,
+    pub(super) host: &'h Host,
+    pub(super) now: Timestamp,
     changes: Vec<Change>,
 }
 
 impl Seeding<'_> {
     /// Puts a thing, unless it is there as it shall be.
-    fn put(&mut self, entity: Entity) {
+    pub(super) fn put(&mut self, entity: Entity) {
         let there = self.state.entity(&entity.key()).and_then(|existing| existing.encode().ok());
         if there.is_none() || there != entity.encode().ok() {
             self.change(Change::Put(entity));
@@ -107,7 +110,8 @@ impl Seeding<'_> {
         let existing = self.state.account(id).cloned();
         let created_at = existing.as_ref().map_or(self.now, |account| account.created_at);
         let name = seed.name.clone().or(existing.as_ref().and_then(|account| account.name.clone()));
-        self.put(Entity::Account(Arc::new(Account { id, name, created_at })));
+        let email = seed.email.clone().or(existing.as_ref().and_then(|account| account.email.clone()));
+        self.put(Entity::Account(Arc::new(Account { id, name, email, created_at })));
         let owner = AccessKeyOwner::Root { account: id };
         match &seed.root_access_key {
             Some(key) => self.access_key(owner, key).map_err(|fault| fault.at(&["root_access_key"]))?,
