@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from botocore.exceptions import ClientError
 
+from conftest import Server
 from test_iam import allow, trust, user
 from test_kms import OTHER, OWNER, policy, refused
 from test_operate import keyward
@@ -285,6 +286,76 @@ def test_an_account_is_made_and_entered(server, founded):
     record = json.loads(keyward(server, "trail", "query", "--event", "CreateAccount", "-n", "2").splitlines()[0])
     assert record["eventSource"] == "organizations.amazonaws.com" and record["readOnly"] is False
     assert record["requestParameters"]["email"].lower() == "orders@example.com" and record["responseElements"]["createAccountStatus"]["state"]
+
+
+SEED = """
+accounts:
+  "111122223333": {name: management}
+  "444455556666": {name: member}
+  "777788889999": {name: sandbox}
+organizations:
+  "111122223333":
+    id: o-exampleorgid
+    root: r-exam
+    policies:
+      no-disabling:
+        id: p-examplescp1
+        type: SERVICE_CONTROL_POLICY
+        document: {Version: "2012-10-17", Statement: [{Effect: Deny, Action: kms:DisableKey, Resource: "*"}]}
+      perimeter:
+        type: RESOURCE_CONTROL_POLICY
+        document:
+          Version: "2012-10-17"
+          Statement: [{Effect: Deny, Principal: "*", Action: "kms:*", Resource: "*", Condition: {StringNotEquals: {"aws:PrincipalOrgID": o-exampleorgid}}}]
+    attached: [perimeter]
+    units:
+      prod:
+        id: ou-exam-prod0000
+        attached: [no-disabling]
+        accounts:
+          "444455556666": {}
+      sandbox:
+        accounts:
+          "777788889999": {attached: [no-disabling], full_access: false}
+"""
+
+
+def test_an_organization_is_seeded(tmp_path):
+    file = tmp_path / "estate.yaml"
+    file.write_text(SEED)
+    server = Server(tmp_path, "--seed", str(file)).start()
+    try:
+        organizations = server.client("organizations")
+        assert organizations.list_roots()["Roots"][0]["Id"] == "r-exam"
+        assert organizations.list_parents(ChildId=OTHER)["Parents"] == [{"Id": "ou-exam-prod0000", "Type": "ORGANIZATIONAL_UNIT"}]
+        kms = server.kms(OTHER)
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        assert "p-examplescp1" in refused("AccessDeniedException", kms.disable_key, KeyId=key)
+        # A320: only a Deny at that level, so nothing is allowed there.
+        refused("AccessDeniedException", server.kms("777788889999").create_key)
+        explained = keyward(server, "explain", "--as", root(OTHER), "kms:DisableKey", key, code=1)
+        assert "organization   denies" in explained
+        server.stop()
+        assert "the estate is as" in "".join(restart_lines(server))
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+    wrong = SEED.replace("attached: [perimeter]", "attached: [nobody]")
+    file.write_text(wrong)
+    told = subprocess.run([os.path.abspath(os.environ["KEYWARD_BIN"]), "seed", "check", str(file)], capture_output=True, text=True).stderr
+    assert "organizations.111122223333.attached.0: there is no policy `nobody`" in told
+
+
+def restart_lines(server):
+    """What the server prints when it starts again with the same seed."""
+    command = [os.path.abspath(os.environ["KEYWARD_BIN"]), "serve", "--listen", "127.0.0.1:0", "--data", str(server.data)]
+    server.process = subprocess.Popen([*command, "--root-key", str(server.root_key), *server.more], stdout=subprocess.PIPE, text=True)
+    lines = []
+    for line in server.process.stdout:
+        lines.append(line)
+        if line.startswith("keyward is ready"):
+            return lines
+    raise AssertionError("the server did not become ready")
 
 
 def test_the_aws_cli_speaks_it(server):

@@ -4,6 +4,7 @@
 //! nothing the second time. A file with one fault in it changes nothing at all, and the fault is told with its place.
 
 mod apply;
+mod organizations;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +13,8 @@ use keyward_policy::{AccountId, Region};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use zeroize::Zeroizing;
+
+use crate::entities::OrganizationPolicyType;
 
 pub use apply::apply;
 
@@ -24,6 +27,9 @@ pub struct Seed {
     pub accounts: BTreeMap<AccountId, SeedAccount>,
     /// Service doors by `SERVICE.REGION`, such as `s3.ap-south-1`.
     pub doors: BTreeMap<String, SeedDoor>,
+    /// Organizations by the number of their management account.
+    #[schemars(with = "BTreeMap<String, SeedOrganization>")]
+    pub organizations: BTreeMap<AccountId, SeedOrganization>,
 }
 
 /// An account and everything in it.
@@ -32,6 +38,8 @@ pub struct Seed {
 pub struct SeedAccount {
     /// What people call it.
     pub name: Option<String>,
+    /// The root user's address, as Organizations shows it.
+    pub email: Option<String>,
     /// The root user's access key; a random one is made if the account is new and this is missing.
     pub root_access_key: Option<SeedAccessKey>,
     /// Customer managed policies by name.
@@ -208,6 +216,82 @@ pub struct SeedGrant {
 pub struct SeedDoor {
     /// A fixed access key; a random one is made if the door is new and this is missing.
     pub access_key: Option<SeedAccessKey>,
+}
+
+/// An organization: its root, and everything below it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedOrganization {
+    /// `o-…`; random if it is missing.
+    pub id: Option<String>,
+    /// `r-…`; random if it is missing.
+    pub root: Option<String>,
+    /// The policy types that are enabled; both if it is missing.
+    pub policy_types: Option<Vec<OrganizationPolicyType>>,
+    /// SCPs and RCPs by name.
+    #[serde(default)]
+    pub policies: BTreeMap<String, SeedOrganizationPolicy>,
+    /// Policies attached to the root, by name.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// Whether AWS's FullAWSAccess is attached to the root too.
+    #[serde(default = "yes")]
+    pub full_access: bool,
+    /// Accounts directly in the root; the management account is there unless it is named elsewhere.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, SeedMember>")]
+    pub accounts: BTreeMap<AccountId, SeedMember>,
+    /// Organizational units by name.
+    #[serde(default)]
+    pub units: BTreeMap<String, SeedUnit>,
+}
+
+/// An SCP or an RCP.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedOrganizationPolicy {
+    /// `p-…`; random if it is missing.
+    pub id: Option<String>,
+    /// Its type.
+    pub r#type: OrganizationPolicyType,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// What it says.
+    pub document: Document,
+}
+
+/// An organizational unit.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedUnit {
+    /// `ou-…`; random if it is missing.
+    pub id: Option<String>,
+    /// Policies attached to it, by name.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// Whether AWS's FullAWSAccess is attached too.
+    #[serde(default = "yes")]
+    pub full_access: bool,
+    /// Accounts in it.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, SeedMember>")]
+    pub accounts: BTreeMap<AccountId, SeedMember>,
+    /// Units in it, by name.
+    #[serde(default)]
+    pub units: BTreeMap<String, SeedUnit>,
+}
+
+/// An account's place in an organization.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedMember {
+    /// Policies attached to it, by name.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// Whether AWS's FullAWSAccess is attached too.
+    #[serde(default = "yes")]
+    pub full_access: bool,
 }
 
 /// The JSON Schema of the file.
