@@ -22,6 +22,7 @@ class Server:
         self.data = folder / "data"
         self.root_key = folder / "root.key"
         self.credentials = {}
+        self.endpoints = {}
         self.process = None
 
     def start(self):
@@ -36,6 +37,8 @@ class Server:
                 key = match[1]
             if match := re.match(r"export AWS_SECRET_ACCESS_KEY=(\S+)", line):
                 self.credentials[account] = (key, match[1])
+            if match := re.match(r"keyward endpoint (\S+) leads to .* on (\S+)", line):
+                self.endpoints[match[1]] = match[2]
             if match := re.match(r"keyward is ready on (\S+)", line):
                 self.endpoint = match[1]
                 return self
@@ -45,7 +48,7 @@ class Server:
         self.process.send_signal(how)
         return self.process.wait(timeout=20)
 
-    def client(self, service, account=ACCOUNTS[0], region="us-east-1", credentials=None):
+    def client(self, service, account=ACCOUNTS[0], region="us-east-1", credentials=None, endpoint=None):
         """A client of the account's root user, or of whoever has `credentials` as STS and IAM answer them."""
         names = {}
         if credentials is None:
@@ -54,7 +57,8 @@ class Server:
             names["aws_access_key_id"], names["aws_secret_access_key"] = credentials["AccessKeyId"], credentials["SecretAccessKey"]
             names["aws_session_token"] = credentials.get("SessionToken")
         config = boto3.session.Config(retries={"max_attempts": 0})
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, config=config, **names)
+        endpoint = self.endpoints[endpoint] if endpoint else self.endpoint
+        return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config, **names)
 
     def kms(self, account=ACCOUNTS[0], region="us-east-1", credentials=None):
         return self.client("kms", account, region, credentials)

@@ -233,6 +233,13 @@ impl<'a> RequestContext<'a> {
             K::SourceVpc => Values::one_or_absent(self.first_hop().map(|endpoint| endpoint.vpc.as_str())),
             K::SourceVpce => Values::one_or_absent(self.first_hop().map(|endpoint| endpoint.id.as_str())),
             K::VpcSourceIp => Values::one_or_absent(self.first_hop().and(call.source_ip).map(|address| address.to_string())),
+            K::SourceVpcArn => Values::one_or_absent(self.first_hop().and_then(|endpoint| {
+                let partition = call.region.partition();
+                Some(format!("arn:{partition}:ec2:{}:{}:vpc/{}", call.region, endpoint.account?, endpoint.vpc))
+            })),
+            K::VpceAccount => Values::one_or_absent(self.first_hop().and_then(|endpoint| endpoint.account).map(|account| account.to_string())),
+            K::VpceOrgId => Values::one_or_absent(self.first_hop().and_then(|endpoint| endpoint.organization.as_ref()).map(|of| &*of.id)),
+            K::VpceOrgPaths => many(self.first_hop().and_then(|endpoint| endpoint.organization.as_ref()?.path.as_deref())),
             _ => Values::Absent,
         }
     }

@@ -183,6 +183,9 @@ impl<'a> Teller<'a> {
         if let Resource::Key { grants, .. } = &self.target.resource {
             reports.push(self.grants_report(grants));
         }
+        if let Some(verdict) = &self.layers.endpoint {
+            reports.push(self.endpoint_report(verdict));
+        }
         reports.push(self.organization_report());
         reports
     }
@@ -283,6 +286,24 @@ impl<'a> Teller<'a> {
             },
             statements,
             nearest: if serving.is_empty() { nearest } else { None },
+        }
+    }
+
+    /// (A330) It never grants: it lets pass or stops.
+    fn endpoint_report(&self, verdict: &Verdict) -> LayerReport {
+        let id = self.request.call.endpoint.as_ref().map(|endpoint| endpoint.id.as_str()).unwrap_or_default();
+        let (word, statements) = match verdict {
+            _ if !verdict.denies.is_empty() => ("denies", &verdict.denies),
+            _ if verdict.allows() => ("passes", &verdict.allows),
+            _ => ("silent", &verdict.allows),
+        };
+        let detail = if word == "silent" { format!("the policy of {id} does not allow {}", self.request.action) } else { String::new() };
+        LayerReport {
+            layer: "endpoint".into(),
+            verdict: word.into(),
+            detail,
+            statements: statements.iter().filter_map(|at| self.statement_report(*at)).collect(),
+            nearest: None,
         }
     }
 

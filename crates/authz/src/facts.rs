@@ -321,6 +321,10 @@ pub struct VpcEndpoint {
     pub vpc: String,
     /// Its policy; none is the default one, which allows everything.
     pub policy: Option<Policy>,
+    /// Whose it is, where that is known.
+    pub account: Option<AccountId>,
+    /// The organization of that account.
+    pub organization: Option<Membership>,
 }
 
 /// How a call came: facts that the server knows, whatever the client says.

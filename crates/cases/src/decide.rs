@@ -485,6 +485,8 @@ fn call(case: &Case) -> Result<CallFacts, String> {
         id: endpoint.id.clone(),
         vpc: endpoint.vpc.clone(),
         policy: endpoint.policy.as_ref().map(|policy| Policy::parse(PolicyKind::Endpoint, policy.to_string())),
+        account: None,
+        organization: None,
     });
     // [A514] Through the service's own endpoint the first request had no public address.
     if call.via.is_some() && request.vpc_endpoint.is_some() {

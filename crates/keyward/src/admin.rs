@@ -44,6 +44,9 @@ pub(crate) enum Ask {
     CreateDoor { service: String, region: Region },
     ListDoors,
     DeleteDoor { id: String },
+    CreateEndpoint { id: Option<String>, vpc: String, account: AccountId, service: String, region: Region, policy: Option<String> },
+    ListEndpoints,
+    DeleteEndpoint { id: String },
     Explain { question: Box<Question> },
     WhoCan { question: Box<WhoCanQuestion> },
     Grid { question: Box<WhoCanQuestion> },
@@ -113,6 +116,32 @@ pub(crate) struct DoorEntry {
     pub(crate) secret_access_key: Option<String>,
 }
 
+/// A VPC endpoint.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct EndpointEntry {
+    pub(crate) vpc_endpoint_id: String,
+    pub(crate) vpc_id: String,
+    pub(crate) owner_id: AccountId,
+    pub(crate) service: String,
+    pub(crate) region: Region,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy_document: Option<String>,
+}
+
+impl From<&keyward_service::VpcEndpoint> for EndpointEntry {
+    fn from(endpoint: &keyward_service::VpcEndpoint) -> Self {
+        Self {
+            vpc_endpoint_id: endpoint.id.clone(),
+            vpc_id: endpoint.vpc.clone(),
+            owner_id: endpoint.account,
+            service: endpoint.service.clone(),
+            region: endpoint.region.clone(),
+            policy_document: endpoint.policy.as_ref().map(|policy| policy.text().to_owned()),
+        }
+    }
+}
+
 /// What the process that answers knows of itself.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -174,6 +203,12 @@ fn answer(host: &Host, place: &Place, ask: Ask) -> anyhow::Result<serde_json::Va
             serde_json::to_value(state.doors().map(|door| door_entry(door, key_of(door), None)).collect::<Vec<_>>())
         }
         Ask::DeleteDoor { id } => serde_json::to_value(admin::delete_door(host, &id)?),
+        Ask::CreateEndpoint { id, vpc, account, service, region, policy } => {
+            let wanted = admin::WantedEndpoint { id, vpc, account, service, region, policy };
+            serde_json::to_value(EndpointEntry::from(&*admin::create_endpoint(host, wanted)?))
+        }
+        Ask::ListEndpoints => serde_json::to_value(state.vpc_endpoints().map(|endpoint| EndpointEntry::from(&**endpoint)).collect::<Vec<_>>()),
+        Ask::DeleteEndpoint { id } => serde_json::to_value(admin::delete_endpoint(host, &id)?),
         Ask::Explain { question } => serde_json::to_value(keyward_service::ask(host, &question)?),
         Ask::WhoCan { question } => serde_json::to_value(who_can::answer(host, &question)?),
         Ask::Grid { question } => serde_json::to_value(who_can::answer_all(host, &question)?),

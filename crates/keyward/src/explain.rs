@@ -30,6 +30,9 @@ pub(crate) struct ExplainArgs {
     /// The service that would call for the principal: s3.ap-south-1.amazonaws.com
     #[arg(long)]
     via: Option<String>,
+    /// The VPC endpoint through which the call would come: vpce-…
+    #[arg(long, conflicts_with = "via")]
+    endpoint: Option<String>,
     /// A grant token of the request; may be repeated
     #[arg(long)]
     grant_token: Vec<String>,
@@ -96,6 +99,7 @@ fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str
         region: arguments.region.clone(),
         encryption_context: arguments.context.iter().cloned().collect(),
         via: arguments.via.clone(),
+        endpoint: arguments.endpoint.clone(),
         grant_tokens: arguments.grant_token.clone(),
         conditions,
     };

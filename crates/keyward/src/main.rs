@@ -3,6 +3,7 @@
 mod admin;
 mod decide;
 mod door;
+mod endpoint;
 mod explain;
 mod operate;
 mod policy;
@@ -41,6 +42,8 @@ enum Command {
     Status(operate::StatusArgs),
     /// Make service doors, and go through them: how a service calls KMS for somebody
     Door(door::DoorArgs),
+    /// Make VPC endpoints, through which calls come to a listener of their own
+    Endpoint(endpoint::EndpointArgs),
     /// Check seed files
     Seed(seed::SeedArgs),
     /// Check policy documents and lay them out
@@ -70,6 +73,7 @@ fn main() {
         Command::Credentials(arguments) => operate::credentials(&arguments),
         Command::Status(arguments) => operate::status(&arguments),
         Command::Door(arguments) => door::run(&arguments),
+        Command::Endpoint(arguments) => endpoint::run(&arguments),
         Command::Seed(arguments) => seed::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),

@@ -12,6 +12,8 @@ use keyward_service::{Host, Store, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::{admin as admin_socket, operate, rim, seed};
 
@@ -23,6 +25,9 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; only loopback addresses, for there is no TLS
     #[arg(long, default_value = "127.0.0.1:4599", env = "KEYWARD_LISTEN")]
     listen: SocketAddr,
+    /// Listen for calls through a VPC endpoint of the estate; may be repeated
+    #[arg(long, value_name = "VPCE-ID=ADDRESS", value_parser = endpoint_address)]
+    listen_endpoint: Vec<(String, SocketAddr)>,
     /// Directory for estate and trail [default: the platform's data directory]
     #[arg(long, env = "KEYWARD_DATA", conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
@@ -40,13 +45,21 @@ pub(crate) struct ServeArgs {
     accounts: Vec<AccountId>,
 }
 
+fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
+    let (id, address) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is not VPCE-ID=ADDRESS, such as vpce-0123456789abcdef0=127.0.0.1:4600"))?;
+    address.parse().map(|address| (id.to_owned(), address)).map_err(|_| format!("`{address}` is no address such as 127.0.0.1:4600"))
+}
+
 pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| "warn".into()))
         .init();
-    if !arguments.listen.ip().is_loopback() {
-        bail!("{} is not a loopback address, and calls are not encrypted; listen on 127.0.0.1 behind whatever ends TLS", arguments.listen); // T11
+    for address in arguments.listen_endpoint.iter().map(|(_, address)| address).chain([&arguments.listen]) {
+        if !address.ip().is_loopback() {
+            bail!("{address} is not a loopback address, and calls are not encrypted; listen on 127.0.0.1 behind whatever ends TLS"); // T11
+        }
     }
     let host = Arc::new(open(arguments)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
@@ -70,6 +83,8 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(arguments.listen).await.with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     first_start(arguments, host, address)?;
+    let (stopping, stopped) = watch::channel(false);
+    let endpoints = endpoints(arguments, host, &stopped).await?;
     let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
     let stop = async move {
@@ -84,10 +99,35 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     };
     let deletions = tokio::spawn(delete_when_due(host.clone()));
     println!("keyward is ready on http://{address}");
-    keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed")?;
+    let served = keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed");
+    let _ = stopping.send(true);
+    for endpoint in endpoints {
+        endpoint.await.context("an endpoint's listener failed")?.context("an endpoint's listener failed")?;
+    }
+    served?;
     deletions.abort();
     drop(administration);
     Ok(())
+}
+
+/// Opens the listeners of VPC endpoints, which stop when the server does.
+async fn endpoints(arguments: &ServeArgs, host: &Arc<Host>, stopped: &watch::Receiver<bool>) -> anyhow::Result<Vec<JoinHandle<std::io::Result<()>>>> {
+    let mut listening = Vec::new();
+    for (id, address) in &arguments.listen_endpoint {
+        let state = host.state();
+        let Some(endpoint) = state.vpc_endpoint(id) else {
+            bail!("there is no VPC endpoint {id}; `keyward endpoint create` makes one, `vpc_endpoints` of a seed file too");
+        };
+        let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {id}"))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        println!("keyward endpoint {id} leads to {} in {} on http://{address}", endpoint.service, endpoint.region);
+        let mut stopped = stopped.clone();
+        let stop = async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        listening.push(tokio::spawn(keyward_wire::server::serve_endpoint(listener, host.clone(), id.clone(), stop)));
+    }
+    Ok(listening)
 }
 
 /// Plants the seed, makes the first accounts, and shows how to use them.

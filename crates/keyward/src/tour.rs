@@ -161,6 +161,7 @@ impl Tour<'_> {
             region: Some(REGION.to_owned()),
             encryption_context: serde_json::from_value(context).unwrap_or_default(),
             via: actor.via.map(str::to_owned),
+            endpoint: None,
             grant_tokens: Vec::new(),
             conditions: Vec::new(),
         };

@@ -1,12 +1,12 @@
-//! What the operator makes: accounts with their root access keys, and service doors.
+//! What the operator makes: accounts with their root access keys, service doors, and VPC endpoints.
 
 use std::sync::Arc;
 
 use keyward_crypto::Purpose;
-use keyward_policy::{AccountId, Region};
+use keyward_policy::{AccountId, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
-use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey};
+use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey, VpcEndpoint};
 use crate::env::Env;
 use crate::error::Error;
 use crate::host::Host;
@@ -77,6 +77,75 @@ pub fn delete_door(host: &Host, id: &str) -> Result<(), Error> {
         let owned = |key: &&Arc<AccessKey>| matches!(&key.owner, AccessKeyOwner::Door { door } if door == id);
         let keys = state.access_keys().filter(owned).map(|key| Change::Delete(EntityKey::AccessKey(key.id.clone())));
         Ok(((), keys.chain([Change::Delete(EntityKey::Door(id.to_owned()))]).collect()))
+    })
+}
+
+/// A VPC endpoint to be made.
+pub struct WantedEndpoint {
+    /// `vpce-…`; a random one if it is missing.
+    pub id: Option<String>,
+    /// `vpc-…`
+    pub vpc: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// `kms`, …
+    pub service: String,
+    /// The Region of the service.
+    pub region: Region,
+    /// The text of its policy; none is the default one, which allows everything.
+    pub policy: Option<String>,
+}
+
+/// Makes a VPC endpoint. Calls come through it when a listener is opened for it.
+///
+/// # Errors
+/// [`Error::Validation`] if it exists, its account does not, or a name or the policy is wrong.
+pub fn create_endpoint(host: &Host, wanted: WantedEndpoint) -> Result<Arc<VpcEndpoint>, Error> {
+    host.administer(|state, host| {
+        let WantedEndpoint { id, vpc, account, service, region, policy } = wanted;
+        let id = id.map_or_else(|| new_endpoint_id(host.env()), Ok)?;
+        if state.vpc_endpoint(&id).is_some() {
+            return Err(Error::Validation(format!("there is an endpoint {id} already; delete it with `keyward endpoint delete {id}`")));
+        }
+        if state.account(account).is_none() {
+            return Err(Error::Validation(format!("there is no account {account}; `keyward account list` shows them")));
+        }
+        let policy = policy.map(|text| endpoint_policy(&text)).transpose()?;
+        let endpoint = VpcEndpoint { id, vpc, account, service, region, policy, created_at: host.now() };
+        match endpoint.fault() {
+            Some(fault) => Err(Error::Validation(fault)),
+            None => {
+                let endpoint = Arc::new(endpoint);
+                Ok((endpoint.clone(), vec![Change::Put(Entity::VpcEndpoint(endpoint))]))
+            }
+        }
+    })
+}
+
+/// Reads the policy of an endpoint.
+///
+/// # Errors
+/// [`Error::Validation`] with its first fault.
+pub(crate) fn endpoint_policy(text: &str) -> Result<Policy, Error> {
+    Policy::parse_strict(PolicyKind::Endpoint, text).map_err(|issue| Error::Validation(issue.message))
+}
+
+fn new_endpoint_id(env: &Env) -> Result<String, Error> {
+    let mut bytes = [0; 9];
+    env.entropy.fill(&mut bytes).map_err(|_| Error::Internal("randomness failed"))?;
+    // As AWS's: seventeen digits.
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("vpce-{}", digits.chars().skip(1).collect::<String>()))
+}
+
+/// Removes a VPC endpoint. A listener that is open for it refuses every call from then on.
+///
+/// # Errors
+/// [`Error::Validation`] if there is none.
+pub fn delete_endpoint(host: &Host, id: &str) -> Result<(), Error> {
+    host.administer(|state, _| {
+        state.vpc_endpoint(id).ok_or_else(|| Error::Validation(format!("there is no endpoint `{id}`; `keyward endpoint list` shows them")))?;
+        Ok(((), vec![Change::Delete(EntityKey::VpcEndpoint(id.to_owned()))]))
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_authz::{CallFacts, Decision, KeyArn, Permit, Request, Resource, Subject, Target, authorize, sentence};
+use keyward_authz::{CallFacts, Decision, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorize, sentence};
 use keyward_policy::{AccountId, Region};
 use serde_json::value::RawValue;
 
@@ -135,6 +135,8 @@ pub struct Call<'h> {
     pub(crate) resources: Vec<KeyArn>,
     pub(crate) additional: Option<Box<RawValue>>,
     pub(crate) explanation: Option<String>,
+    /// The policy of the caller's VPC endpoint stopped it (A1001).
+    pub(crate) stopped_at_endpoint: bool,
 }
 
 impl Call<'_> {
@@ -188,6 +190,7 @@ impl Call<'_> {
             return Ok(decision);
         }
         let explanation = keyward_authz::explain(subject, target, request);
+        self.stopped_at_endpoint = decision.layer() == Layer::Endpoint;
         self.explanation = serde_json::to_string(&explanation).ok();
         Err(Error::AccessDenied { sentence: sentence(subject, target, request, &decision) })
     }

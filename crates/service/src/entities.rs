@@ -366,6 +366,48 @@ impl Door {
     }
 }
 
+/// An interface endpoint: calls that come through it carry where they come from, and pass its policy (A330, A532).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct VpcEndpoint {
+    /// `vpce-…`
+    pub id: String,
+    /// `vpc-…`
+    pub vpc: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The service that it leads to: `kms`, `sts`, `iam` or `organizations`.
+    pub service: String,
+    /// The Region of the service.
+    pub region: Region,
+    /// Its policy; none is the default one, which allows everything.
+    #[serde(default)]
+    pub policy: Option<Policy>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl VpcEndpoint {
+    /// The services that endpoints lead to.
+    pub const SERVICES: [&str; 4] = ["kms", "sts", "iam", "organizations"];
+
+    /// What is wrong with its names, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let proper = |text: &str, prefix: &str| {
+            let hex = text.strip_prefix(prefix).unwrap_or_default();
+            (8..=32).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+        };
+        if !proper(&self.id, "vpce-") {
+            Some(format!("`{}` is no id of an endpoint: vpce- and 8 to 32 hexadecimal digits", self.id))
+        } else if !proper(&self.vpc, "vpc-") {
+            Some(format!("`{}` is no id of a VPC: vpc- and 8 to 32 hexadecimal digits", self.vpc))
+        } else if !Self::SERVICES.contains(&self.service.as_str()) {
+            Some(format!("endpoints lead to {}, not to `{}`", Self::SERVICES.join(", "), self.service))
+        } else {
+            None
+        }
+    }
+}
+
 macro_rules! entities {
     ($($kind:ident($entity:ty) = $name:literal),* $(,)?) => {
         /// One stored thing.
@@ -439,6 +481,7 @@ entities! {
     OrganizationPolicy(OrganizationPolicy) = "organization-policy",
     AccountCreation(AccountCreation) = "account-creation",
     Handshake(Handshake) = "handshake",
+    VpcEndpoint(VpcEndpoint) = "vpc-endpoint",
 }
 
 /// The first byte of every stored entity.
@@ -478,6 +521,7 @@ pub enum EntityKey {
     OrganizationPolicy(String),
     AccountCreation(String),
     Handshake(String),
+    VpcEndpoint(String),
 }
 
 impl EntityKey {
@@ -500,6 +544,7 @@ impl EntityKey {
             Self::OrganizationPolicy(_) => EntityKind::OrganizationPolicy,
             Self::AccountCreation(_) => EntityKind::AccountCreation,
             Self::Handshake(_) => EntityKind::Handshake,
+            Self::VpcEndpoint(_) => EntityKind::VpcEndpoint,
         }
     }
 
@@ -513,7 +558,8 @@ impl EntityKey {
             | Self::OrganizationalUnit(id)
             | Self::OrganizationPolicy(id)
             | Self::AccountCreation(id)
-            | Self::Handshake(id) => id.clone(),
+            | Self::Handshake(id)
+            | Self::VpcEndpoint(id) => id.clone(),
             // [K270] Names are unique ignoring case.
             Self::User(account, name) | Self::Group(account, name) | Self::Role(account, name) => format!("{account}/{}", name.to_lowercase()),
             Self::ManagedPolicy(arn) => arn.clone(),
@@ -544,6 +590,7 @@ impl Entity {
             Self::OrganizationPolicy(policy) => EntityKey::OrganizationPolicy(policy.id.clone()),
             Self::AccountCreation(creation) => EntityKey::AccountCreation(creation.id.clone()),
             Self::Handshake(handshake) => EntityKey::Handshake(handshake.id.clone()),
+            Self::VpcEndpoint(endpoint) => EntityKey::VpcEndpoint(endpoint.id.clone()),
         }
     }
 }

@@ -273,6 +273,7 @@ impl Host {
             resources: &tale.resources,
             error: error.as_ref(),
             explanation: tale.explanation,
+            stopped_at_endpoint: tale.stopped_at_endpoint,
         };
         let commit = Commit { rows, records: records(&told, || self.event_id()) };
         let done: Done = Box::new(move |committed| done(committed.and(result)));
@@ -307,9 +308,15 @@ impl Host {
             resources: Vec::new(),
             additional: None,
             explanation: None,
+            stopped_at_endpoint: false,
         };
         let result = input.operate(&mut call);
-        *tale = Tale { resources: call.resources, additional: call.additional, explanation: call.explanation };
+        *tale = Tale {
+            resources: call.resources,
+            additional: call.additional,
+            explanation: call.explanation,
+            stopped_at_endpoint: call.stopped_at_endpoint,
+        };
         result
     }
 
@@ -336,6 +343,7 @@ impl Host {
             resources: &[],
             error: Some(error),
             explanation: None,
+            stopped_at_endpoint: false,
         };
         let commit = Commit { rows: Vec::new(), records: records(&told, || self.event_id()) };
         self.enqueue(Pending { commit, next: None, done: Box::new(done) });
@@ -423,6 +431,7 @@ struct Tale {
     resources: Vec<keyward_authz::KeyArn>,
     additional: Option<Box<serde_json::value::RawValue>>,
     explanation: Option<String>,
+    stopped_at_endpoint: bool,
 }
 
 fn encode(changes: &[Change]) -> Result<Vec<Row>, Error> {

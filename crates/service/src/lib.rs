@@ -37,7 +37,7 @@ pub use caller::{Caller, Identity, Session, SessionKind, SessionPolicy};
 pub use entities::{
     AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group,
     Handshake, HandshakeState, InlinePolicies, JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy,
-    OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role, Tags, User, alias_arn,
+    OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role, Tags, User, VpcEndpoint, alias_arn,
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};

@@ -30,6 +30,9 @@ pub struct Question {
     /// The service through which the call comes: `s3.ap-south-1.amazonaws.com`.
     #[serde(default)]
     pub via: Option<String>,
+    /// The VPC endpoint through which the call comes: `vpce-…`.
+    #[serde(default)]
+    pub endpoint: Option<String>,
     /// Grant tokens of the request.
     #[serde(default)]
     pub grant_tokens: Vec<String>,
@@ -75,6 +78,13 @@ pub fn ask(host: &Host, question: &Question) -> Result<Explanation, QuestionErro
     let mut facts = CallFacts::new(asked.region.clone());
     facts.time = Some(host.now());
     facts.via = question.via.as_deref().map(Via::service_door);
+    facts.endpoint = match &question.endpoint {
+        Some(id) => {
+            let endpoint = state.vpc_endpoint(id).ok_or_else(|| QuestionError::Other(format!("there is no VPC endpoint `{id}` in this estate")))?;
+            Some(state.through(endpoint))
+        }
+        None => None,
+    };
     let verbatim = question.conditions.iter().fold(MapContext::new(), |context, (name, values)| match values.as_slice() {
         [one] => context.with(name, one),
         many => context.with_many(name, many.iter().map(String::as_str)),

@@ -27,6 +27,8 @@ pub struct Seed {
     pub accounts: BTreeMap<AccountId, SeedAccount>,
     /// Service doors by `SERVICE.REGION`, such as `s3.ap-south-1`.
     pub doors: BTreeMap<String, SeedDoor>,
+    /// VPC endpoints by id: `vpce-…`.
+    pub vpc_endpoints: BTreeMap<String, SeedVpcEndpoint>,
     /// Organizations by the number of their management account.
     #[schemars(with = "BTreeMap<String, SeedOrganization>")]
     pub organizations: BTreeMap<AccountId, SeedOrganization>,
@@ -216,6 +218,24 @@ pub struct SeedGrant {
 pub struct SeedDoor {
     /// A fixed access key; a random one is made if the door is new and this is missing.
     pub access_key: Option<SeedAccessKey>,
+}
+
+/// A VPC endpoint. `keyward serve --listen-endpoint ID=ADDRESS` opens it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedVpcEndpoint {
+    /// `vpc-…`
+    pub vpc: String,
+    /// Whose it is.
+    #[schemars(with = "String")]
+    pub account: AccountId,
+    /// The Region of the service.
+    #[schemars(with = "String")]
+    pub region: Region,
+    /// `kms` if it is missing; `sts`, `iam`, `organizations`.
+    pub service: Option<String>,
+    /// What passes it; everything if it is missing.
+    pub policy: Option<Document>,
 }
 
 /// An organization: its root, and everything below it.

@@ -13,7 +13,7 @@ use crate::aws_managed;
 use crate::caller::{Caller, Identity, Session};
 use crate::entities::{
     AccessKey, Account, AccountCreation, Alias, Change, Door, Entity, EntityKey, Group, Handshake, InlinePolicies, Key, ManagedPolicy, Member,
-    Organization, OrganizationPolicy, OrganizationalUnit, Role, User,
+    Organization, OrganizationPolicy, OrganizationalUnit, Role, User, VpcEndpoint,
 };
 use crate::placement::{Placements, placements};
 
@@ -45,6 +45,7 @@ pub struct State {
     organization_policies: OrdMap<String, Arc<OrganizationPolicy>>,
     account_creations: OrdMap<String, Arc<AccountCreation>>,
     handshakes: OrdMap<String, Arc<Handshake>>,
+    vpc_endpoints: OrdMap<String, Arc<VpcEndpoint>>,
     /// What the organizations come to for each account: made anew when anything in them changes.
     placements: Arc<Placements>,
     /// Unique ids of living users and roles → their ARN.
@@ -166,6 +167,9 @@ impl State {
             Entity::Handshake(handshake) => {
                 self.handshakes.insert(handshake.id.clone(), handshake);
             }
+            Entity::VpcEndpoint(endpoint) => {
+                self.vpc_endpoints.insert(endpoint.id.clone(), endpoint);
+            }
         }
     }
 
@@ -224,6 +228,9 @@ impl State {
             EntityKey::Handshake(id) => {
                 self.handshakes.remove(id);
             }
+            EntityKey::VpcEndpoint(id) => {
+                self.vpc_endpoints.remove(id);
+            }
         }
     }
 
@@ -274,6 +281,7 @@ impl State {
             EntityKey::OrganizationPolicy(id) => self.organization_policies.get(id).cloned().map(Entity::OrganizationPolicy),
             EntityKey::AccountCreation(id) => self.account_creations.get(id).cloned().map(Entity::AccountCreation),
             EntityKey::Handshake(id) => self.handshakes.get(id).cloned().map(Entity::Handshake),
+            EntityKey::VpcEndpoint(id) => self.vpc_endpoints.get(id).cloned().map(Entity::VpcEndpoint),
         }
     }
 
@@ -473,6 +481,27 @@ impl State {
     /// All invitations, by id.
     pub fn handshakes(&self) -> impl Iterator<Item = &Arc<Handshake>> {
         self.handshakes.values()
+    }
+
+    /// A VPC endpoint.
+    pub fn vpc_endpoint(&self, id: &str) -> Option<&Arc<VpcEndpoint>> {
+        self.vpc_endpoints.get(id)
+    }
+
+    /// All VPC endpoints, by id.
+    pub fn vpc_endpoints(&self) -> impl Iterator<Item = &Arc<VpcEndpoint>> {
+        self.vpc_endpoints.values()
+    }
+
+    /// What a call that comes through an endpoint carries (A330) (A532).
+    pub fn through(&self, endpoint: &VpcEndpoint) -> keyward_authz::VpcEndpoint {
+        keyward_authz::VpcEndpoint {
+            id: endpoint.id.clone(),
+            vpc: endpoint.vpc.clone(),
+            policy: endpoint.policy.clone(),
+            account: Some(endpoint.account),
+            organization: self.placements.get(&endpoint.account).map(|placement| placement.membership.clone()),
+        }
     }
 
     /// A resource as a target, with what its owner's organization says about it: the owner's RCPs, whoever calls (A324) (A327).

@@ -48,7 +48,13 @@ pub(crate) struct Told<'a> {
     pub(crate) resources: &'a [KeyArn],
     pub(crate) error: Option<&'a AwsError>,
     pub(crate) explanation: Option<String>,
+    /// The policy of the caller's VPC endpoint stopped it.
+    pub(crate) stopped_at_endpoint: bool,
 }
+
+/// What a record says of a call that a VPC endpoint's policy stopped: that, to the endpoint's owner, as network activity (A1001).
+const STOPPED_CODE: &str = "VpceAccessDenied";
+const STOPPED_MESSAGE: &str = "The request was denied due to a VPC endpoint policy";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,6 +89,10 @@ struct CloudTrail<'a> {
     recipient_account_id: Option<AccountId>,
     #[serde(rename = "sharedEventID", skip_serializing_if = "Option::is_none")]
     shared_event_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_endpoint_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_endpoint_account_id: Option<AccountId>,
     event_category: &'static str,
 }
 
@@ -146,7 +156,8 @@ struct SessionAttributes {
 /// The records of one call: the caller's account's, and the owner's where an allowed call crosses accounts (A1008).
 pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> String) -> Vec<Record> {
     let caller = told.origin.caller.as_ref().and_then(|caller| caller.account());
-    let mut recipients = vec![caller];
+    let endpoint = told.origin.facts.endpoint.as_ref();
+    let mut recipients = vec![endpoint.and_then(|endpoint| endpoint.account).filter(|_| told.stopped_at_endpoint).or(caller)];
     if told.error.is_none() {
         for owner in told.resources.iter().map(|key| Some(key.account())) {
             if !recipients.contains(&owner) {
@@ -187,8 +198,8 @@ impl Told<'_> {
             // [A1004] A forwarded call shows the service in place of the address.
             source_ip_address: service_address.as_deref().or(address.as_deref()).unwrap_or("AWS Internal"),
             user_agent: service_address.as_deref().or(origin.facts.user_agent.as_deref()).unwrap_or_default(),
-            error_code: self.error.map(AwsError::trail_code),
-            error_message: self.error.and_then(|error| error.message.as_deref()),
+            error_code: self.error_code(),
+            error_message: if self.stopped_at_endpoint { Some(STOPPED_MESSAGE) } else { self.error.and_then(|error| error.message.as_deref()) },
             request_parameters: self.request_parameters,
             response_elements: self.response_elements,
             additional_event_data: self.additional,
@@ -196,11 +207,13 @@ impl Told<'_> {
             event_id: &event_id,
             read_only: self.read_only,
             resources: (!resources.is_empty()).then_some(resources),
-            event_type: "AwsApiCall",
-            management_event: true,
+            event_type: if self.stopped_at_endpoint { "AwsVpceEvent" } else { "AwsApiCall" },
+            management_event: !self.stopped_at_endpoint,
             recipient_account_id: recipient,
             shared_event_id: shared,
-            event_category: "Management",
+            vpc_endpoint_id: origin.facts.endpoint.as_ref().map(|endpoint| endpoint.id.as_str()),
+            vpc_endpoint_account_id: origin.facts.endpoint.as_ref().and_then(|endpoint| endpoint.account),
+            event_category: if self.stopped_at_endpoint { "NetworkActivity" } else { "Management" },
         };
         // INVARIANT: every member is text, a number or JSON already, so writing cannot fail; were it to, the record
         // would say so rather than be missing.
@@ -212,10 +225,14 @@ impl Told<'_> {
             account: recipient,
             principal,
             key: self.resources.first().map(ToString::to_string),
-            error_code: self.error.map(|error| error.trail_code().to_owned()),
+            error_code: self.error_code().map(str::to_owned),
             json,
             explanation: explanation.cloned(),
         }
+    }
+
+    fn error_code(&self) -> Option<&'static str> {
+        if self.stopped_at_endpoint { Some(STOPPED_CODE) } else { self.error.map(AwsError::trail_code) }
     }
 
     /// (A1003)

@@ -158,11 +158,17 @@ struct Incoming {
 pub(crate) struct Dispatcher {
     host: Arc<Host>,
     keys: SigningKeys,
+    /// The VPC endpoint whose listener this is.
+    endpoint: Option<String>,
 }
 
 impl Dispatcher {
     pub(crate) fn new(host: Arc<Host>) -> Self {
-        Self { host, keys: SigningKeys::default() }
+        Self { host, keys: SigningKeys::default(), endpoint: None }
+    }
+
+    pub(crate) fn of_endpoint(host: Arc<Host>, endpoint: String) -> Self {
+        Self { endpoint: Some(endpoint), ..Self::new(host) }
     }
 
     pub(crate) fn new_request_id(&self) -> String {
@@ -205,10 +211,31 @@ impl Dispatcher {
         match authenticated {
             Ok((caller, region)) => {
                 origin.facts.region = region;
+                let entered = self.enter(&mut origin, asked.service);
                 admit(&mut origin, caller);
+                if let Err(error) = entered {
+                    return self.reject(asked.service, &origin, &asked.operation, error).await;
+                }
                 self.dispatch(Incoming { asked, origin }).await
             }
             Err(error) => self.reject(asked.service, &origin, &asked.operation, asked.service.unauthenticated(&error)).await,
+        }
+    }
+
+    /// Notes through which VPC endpoint the call comes: the listener's (A330). An endpoint that is gone lets nobody pass.
+    fn enter(&self, origin: &mut Origin, service: Service) -> Result<(), AwsError> {
+        let Some(id) = &self.endpoint else { return Ok(()) };
+        let state = self.host.state();
+        let refused = |message| Err(service.worded(&Error::AccessDenied { sentence: message }));
+        match state.vpc_endpoint(id) {
+            None => refused(format!("The VPC endpoint {id} does not exist.")),
+            Some(endpoint) if endpoint.service != service.name() || endpoint.region != origin.facts.region => {
+                refused(format!("The VPC endpoint {id} leads to {} in {} only.", endpoint.service, endpoint.region))
+            }
+            Some(endpoint) => {
+                origin.facts.endpoint = Some(state.through(endpoint));
+                Ok(())
+            }
         }
     }
 
@@ -355,8 +382,9 @@ fn admit(origin: &mut Origin, caller: Caller) {
         origin.facts.source_arn = session.source_arn.clone();
         origin.facts.source_account = session.source_account;
         if session.via.is_some() || matches!(caller.identity, Identity::Service { .. }) {
-            // [A514] [A531] The service's own address is nobody's business.
+            // [A514] [A531] The service's own address is nobody's business. [A332] Nor does it pass anybody's endpoint.
             origin.facts.source_ip = session.source_ip;
+            origin.facts.endpoint = None;
         }
     }
     origin.caller = Some(caller);

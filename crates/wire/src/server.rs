@@ -31,7 +31,20 @@ const STOP_S_MAX: u64 = 10;
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, host: Arc<Host>, stop: impl Future<Output = ()>) -> std::io::Result<()> {
-    let dispatcher = Arc::new(Dispatcher::new(host));
+    run(listener, Dispatcher::new(host), stop).await
+}
+
+/// The same, for calls that come through a VPC endpoint: that they arrive at this listener says so, and nothing that a
+/// client sends can (A330) (T18).
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_endpoint(listener: TcpListener, host: Arc<Host>, endpoint: String, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    run(listener, Dispatcher::of_endpoint(host, endpoint), stop).await
+}
+
+async fn run(listener: TcpListener, dispatcher: Dispatcher, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    let dispatcher = Arc::new(dispatcher);
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {

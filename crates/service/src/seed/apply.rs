@@ -11,11 +11,12 @@ use keyward_crypto::{KeyMaterial, MaterialId, Purpose};
 use keyward_policy::{AccountId, Arn, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
-use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedKey, SeedRole, SeedUser};
+use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedKey, SeedRole, SeedUser, SeedVpcEndpoint};
+use crate::admin::endpoint_policy;
 use crate::aws_managed;
 use crate::entities::{
     AccessKey, AccessKeyOwner, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, KeyState, ManagedPolicy, PolicyVersion,
-    Role, User,
+    Role, User, VpcEndpoint,
 };
 use crate::error::Error;
 use crate::host::Host;
@@ -45,6 +46,9 @@ pub fn apply(seed: &Seed, state: &State, host: &Host) -> Result<Vec<Change>, See
     }
     for (name, door) in &seed.doors {
         seeding.door(name, door.access_key.as_ref()).map_err(|fault| fault.within(&["doors", name]))?;
+    }
+    for (id, endpoint) in &seed.vpc_endpoints {
+        seeding.vpc_endpoint(id, endpoint).map_err(|fault| fault.within(&["vpc_endpoints", id]))?;
     }
     for (management, organization) in &seed.organizations {
         seeding.organization(*management, organization).map_err(|fault| fault.within(&["organizations", management.as_str()]))?;
@@ -461,6 +465,29 @@ impl Seeding<'_> {
         let grant = Grant { id, key: key.clone(), terms, issuing_account: account, name: Some(name.to_owned()), created_at: self.now };
         self.put(Entity::Grant(Arc::new(grant)));
         Ok(())
+    }
+
+    fn vpc_endpoint(&mut self, id: &str, seed: &SeedVpcEndpoint) -> Result<(), Fault> {
+        if self.state.account(seed.account).is_none() {
+            return Err(Fault::new(format!("there is no account {}; write it under `accounts`", seed.account)).at(&["account"]));
+        }
+        let policy = seed.policy.as_ref().map(|document| endpoint_policy(&document.text())).transpose();
+        let endpoint = VpcEndpoint {
+            id: id.to_owned(),
+            vpc: seed.vpc.clone(),
+            account: seed.account,
+            service: seed.service.clone().unwrap_or_else(|| "kms".to_owned()),
+            region: seed.region.clone(),
+            policy: policy.map_err(|error| Fault::from(error).at(&["policy"]))?,
+            created_at: self.state.vpc_endpoint(id).map_or(self.now, |existing| existing.created_at),
+        };
+        match endpoint.fault() {
+            Some(fault) => Err(Fault::new(fault)),
+            None => {
+                self.put(Entity::VpcEndpoint(Arc::new(endpoint)));
+                Ok(())
+            }
+        }
     }
 
     fn door(&mut self, name: &str, fixed: Option<&SeedAccessKey>) -> Result<(), Fault> {
