@@ -27,6 +27,7 @@ mod operation;
 mod principals;
 mod reach;
 mod sentence;
+mod simulation;
 mod ways;
 
 pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
@@ -41,4 +42,5 @@ pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
 pub use reach::{Reach, reach};
 pub use sentence::{hidden_sentence, sentence};
+pub use simulation::{authorize_in_layers, missing_keys};
 pub use ways::{Hanging, May, Proviso, Way, may, ways};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap, OrdSet};
-use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Principal, Resource, Subject, Target, UniqueId};
+use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Membership, Principal, Resource, Subject, Target, UniqueId};
 use keyward_policy::{AccountId, Region};
 
 use crate::aws_managed;
@@ -504,6 +504,12 @@ impl State {
         }
     }
 
+    /// Where an account stands, and the SCPs over its principals (A320) (A520).
+    pub(crate) fn organization_of(&self, account: AccountId) -> (Option<Membership>, Option<Vec<Vec<Attached>>>) {
+        let placement = self.placements.get(&account);
+        (placement.map(|placement| placement.membership.clone()), placement.and_then(|placement| placement.scps.clone()))
+    }
+
     /// A resource as a target, with what its owner's organization says about it: the owner's RCPs, whoever calls (A324) (A327).
     pub fn target<'a>(&'a self, resource: Resource<'a>) -> Target<'a> {
         let mut target = Target::new(resource);
@@ -592,9 +598,8 @@ impl State {
             }
         };
         // [A320] [A327] The SCPs are those of the caller's own organization.
-        if let Some(placement) = identity.account().and_then(|account| self.placements.get(&account)) {
-            subject.organization = Some(placement.membership.clone());
-            subject.scps = placement.scps.clone();
+        if let Some(account) = identity.account() {
+            (subject.organization, subject.scps) = self.organization_of(account);
         }
         if let Some(session) = session {
             // [A203] Session tags override the principal's tags of the same key, whatever their case.

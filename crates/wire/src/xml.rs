@@ -44,7 +44,11 @@ fn element(xml: &mut String, name: &str, value: &Value) {
         Value::Number(number) => xml.push_str(&number.to_string()),
         Value::String(text) => escape(xml, text),
         Value::Array(items) => items.iter().for_each(|item| element(xml, "member", item)),
-        Value::Object(members) => members.iter().for_each(|(name, value)| element(xml, name, value)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| match (name.as_str(), value) {
+            // The entries of a map repeat its element; no list has this name.
+            ("entry", Value::Array(entries)) => entries.iter().for_each(|entry| element(xml, name, entry)),
+            _ => element(xml, name, value),
+        }),
     }
     xml.push_str(&format!("</{name}>"));
 }
@@ -80,6 +84,9 @@ mod tests {
             "<ListUsersResponse xmlns=\"ns\"><ListUsersResult><Users><member><UserName>a&lt;b&gt;&amp;&quot;c\u{fffd}</UserName><N>1</N></member></Users>\
              <IsTruncated>false</IsTruncated></ListUsersResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></ListUsersResponse>"
         );
+        // A map.
+        let output = json!({"Details": {"entry": [{"key": "a", "value": 1}, {"key": "b", "value": 2}]}});
+        assert!(answer("X", "ns", "id", &output).unwrap().contains("<Details><entry><key>a</key><value>1</value></entry><entry><key>b</key>"));
         assert_eq!(
             answer("DeleteUser", "ns", "id", &json!({})).unwrap(),
             "<DeleteUserResponse xmlns=\"ns\"><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DeleteUserResponse>"

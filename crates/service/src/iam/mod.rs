@@ -11,6 +11,7 @@ mod names;
 mod report;
 mod roles;
 mod service_linked;
+mod simulation;
 mod users;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use report::*;
 pub use roles::*;
 pub use service_linked::*;
 pub(crate) use service_linked::{role_name, role_path, trust};
+pub use simulation::*;
 pub use users::*;
 
 use crate::call::Call;
