@@ -1,11 +1,14 @@
 """Simulated policies through unmodified AWS clients: they say what calls then meet. Rule numbers are those of spec/."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
 from test_iam import allow, trust, user
 from test_kms import OTHER, OWNER, policy, refused
 from test_kms import root as account_statement
+from test_operate import keyward
 
 KEY_TEMPLATE = "arn:${Partition}:kms:${Region}:${Account}:key/${KeyId}"
 
@@ -246,3 +249,49 @@ def test_results_come_in_pages_and_mistakes_are_named(server):
     own = server.client("iam", credentials=user(server, "max", p=allow("iam:SimulateCustomPolicy")))
     own.simulate_custom_policy(PolicyInputList=[allow("*")], ActionNames=["kms:Sign"])
     assert "iam:SimulatePrincipalPolicy" in refused("AccessDenied", own.simulate_principal_policy, PolicySourceArn=arn, ActionNames=["kms:Sign"])
+
+
+def test_a_refusal_is_decoded_by_whom_its_account_lets(server):
+    iam, kms = server.client("iam"), server.kms()
+    key = kms.create_key(Tags=[{"TagKey": "team", "TagValue": "pay"}])["KeyMetadata"]["Arn"]
+    only_here = {"StringNotEquals": {"kms:EncryptionContext:dept": "fin"}}
+    denies = {"Sid": "OnlyFin", "Effect": "Deny", "Action": ["kms:Encrypt"], "Resource": "*", "Condition": only_here}
+    key_of_bob = user(server, "bob", p=policy({"Effect": "Allow", "Action": "kms:*", "Resource": "*"}, denies))
+    user_id = iam.get_user(UserName="bob")["User"]["UserId"]
+
+    def encoded(call, **parameters):
+        """The message that the operator hands on."""
+        with pytest.raises(ClientError) as error:
+            call(**parameters)
+        return keyward(server, "explain", "--encoded", "--request-id", error.value.response["ResponseMetadata"]["RequestId"]).strip()
+
+    def decoded(message, account=OWNER):
+        return json.loads(server.client("sts", account).decode_authorization_message(EncodedMessage=message)["DecodedMessage"])
+
+    message = encoded(server.kms(credentials=key_of_bob).encrypt, KeyId=key, Plaintext=b"x", EncryptionContext={"dept": "hr"})
+    told = decoded(message)
+    assert (told["allowed"], told["explicitDeny"]) == (False, True)
+    arn = f"arn:aws:iam::{OWNER}:user/bob"
+    assert told["context"]["principal"] == {"id": user_id, "name": "bob", "arn": arn}
+    assert (told["context"]["action"], told["context"]["resource"]) == ("kms:Encrypt", key)
+    conditions = {item["key"]: [value["value"] for value in item["values"]["items"]] for item in told["context"]["conditions"]["items"]}
+    assert conditions["kms:EncryptionContext:dept"] == ["hr"] and conditions["aws:PrincipalArn"] == [arn]
+    [statement] = told["matchedStatements"]["items"]
+    assert (statement["statementId"], statement["effect"], statement["actions"]) == ("OnlyFin", "DENY", {"items": [{"value": "kms:Encrypt"}]})
+    # Only who may, in the account of the caller, and nothing that was tampered with.
+    own = server.client("sts", credentials=key_of_bob)
+    assert "sts:DecodeAuthorizationMessage" in refused("AccessDenied", own.decode_authorization_message, EncodedMessage=message)
+    iam.put_user_policy(UserName="bob", PolicyName="q", PolicyDocument=allow("sts:DecodeAuthorizationMessage"))
+    own.decode_authorization_message(EncodedMessage=message)
+    for wrong, account in ((message, OTHER), ("B" + message[1:], OWNER), (message[:-2], OWNER), ("x", OWNER)):
+        sts = server.client("sts", account)
+        assert refused("InvalidAuthorizationMessageException", sts.decode_authorization_message, EncodedMessage=wrong) == "Message is not valid"
+    # A906: a foreign account does not learn from it what its refusal hid.
+    kms.create_alias(AliasName="alias/hidden", TargetKeyId=key)
+    kms.put_key_policy(KeyId=key, Policy=policy(account_statement(OWNER), {"Effect": "Deny", "Principal": {"AWS": OTHER}, "Action": "kms:*", "Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/team": "pay"}}}, {"Effect": "Deny", "Principal": {"AWS": OTHER}, "Action": "kms:*", "Resource": "*"}))
+    alias = key.rsplit(":", 1)[0] + ":alias/hidden"
+    message = encoded(server.kms(OTHER).describe_key, KeyId=alias)
+    told = decoded(message, OTHER)
+    assert told["explicitDeny"] is False and told["matchedStatements"]["items"] == [] and told["context"]["resource"] == "*"
+    assert key[-36:] not in json.dumps(told) and "pay" not in json.dumps(told)
+    assert keyward(server, "explain", "--encoded", "--request-id", "nobody", code=2).startswith("error: the trail has no request")

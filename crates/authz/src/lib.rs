@@ -22,6 +22,7 @@ mod explain;
 mod facts;
 mod grant;
 mod layers;
+mod message;
 mod names;
 mod operation;
 mod principals;
@@ -38,6 +39,9 @@ pub use facts::{
 };
 pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest};
 pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
+pub use message::{
+    AuthorizationMessage, Items, MessageCondition, MessageContext, MessagePrincipal, MessageStatement, MessageValue, authorization_message,
+};
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
 pub use reach::{Reach, reach};

@@ -43,7 +43,7 @@ pub fn hidden_sentence(caller: &str, action: &Action, from_ciphertext: bool) -> 
 }
 
 /// Whether the refusal comes from the far side of an account boundary, of which the caller may learn nothing.
-fn is_hidden(subject: &Subject, target: &Target<'_>, decision: &Decision) -> bool {
+pub(crate) fn is_hidden(subject: &Subject, target: &Target<'_>, decision: &Decision) -> bool {
     let foreign_key = matches!(target.resource, Resource::Key { .. })
         && subject.principal.account().is_some_and(|account| target.owner().is_some_and(|owner| owner != account));
     foreign_key && matches!(decision.layer(), Layer::KeyPolicy | Layer::Rcp | Layer::Operation | Layer::Grant)

@@ -24,6 +24,7 @@ pub(crate) enum Label {
     SealSessionToken,
     SealMarker,
     SealGrantToken,
+    SealAuthorizationMessage,
 }
 
 impl Label {
@@ -39,6 +40,7 @@ impl Label {
             Self::SealSessionToken => b"keyward/root/session-token/1",
             Self::SealMarker => b"keyward/root/marker/1",
             Self::SealGrantToken => b"keyward/root/grant-token/1",
+            Self::SealAuthorizationMessage => b"keyward/root/authorization-message/1",
         }
     }
 }
@@ -119,6 +121,7 @@ mod tests {
             Label::SealSessionToken,
             Label::SealMarker,
             Label::SealGrantToken,
+            Label::SealAuthorizationMessage,
         ];
         let keys: std::collections::BTreeSet<[u8; 32]> = labels
             .iter()

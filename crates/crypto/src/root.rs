@@ -28,14 +28,17 @@ pub enum Purpose {
     Marker,
     /// Grant tokens handed to clients.
     GrantToken,
+    /// Authorization messages handed to clients.
+    AuthorizationMessage,
 }
 
-const PURPOSES: [(Purpose, Label); 5] = [
+const PURPOSES: [(Purpose, Label); 6] = [
     (Purpose::KeyMaterial, Label::SealKeyMaterial),
     (Purpose::AccessKeySecret, Label::SealAccessKeySecret),
     (Purpose::SessionToken, Label::SealSessionToken),
     (Purpose::Marker, Label::SealMarker),
     (Purpose::GrantToken, Label::SealGrantToken),
+    (Purpose::AuthorizationMessage, Label::SealAuthorizationMessage),
 ];
 
 /// The 256-bit key above all others. Kept in a file of its own, away from the data.

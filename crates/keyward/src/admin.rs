@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use keyward_authz::Explanation;
+use keyward_authz::{AuthorizationMessage, Explanation};
 use keyward_policy::{AccountId, Region};
 use keyward_service::{Host, Question, admin};
 use keyward_store::{SqliteStore, private_file};
@@ -48,6 +48,7 @@ pub(crate) enum Ask {
     ListEndpoints,
     DeleteEndpoint { id: String },
     Explain { question: Box<Question> },
+    EncodeAuthorizationMessage { account: AccountId, message: Box<AuthorizationMessage> },
     WhoCan { question: Box<WhoCanQuestion> },
     Grid { question: Box<WhoCanQuestion> },
 }
@@ -209,6 +210,7 @@ fn answer(host: &Host, place: &Place, ask: Ask) -> anyhow::Result<serde_json::Va
         }
         Ask::ListEndpoints => serde_json::to_value(state.vpc_endpoints().map(|endpoint| EndpointEntry::from(&**endpoint)).collect::<Vec<_>>()),
         Ask::DeleteEndpoint { id } => serde_json::to_value(admin::delete_endpoint(host, &id)?),
+        Ask::EncodeAuthorizationMessage { account, message } => serde_json::to_value(admin::encode_authorization_message(host, account, *message)?),
         Ask::Explain { question } => serde_json::to_value(keyward_service::ask(host, &question)?),
         Ask::WhoCan { question } => serde_json::to_value(who_can::answer(host, &question)?),
         Ask::Grid { question } => serde_json::to_value(who_can::answer_all(host, &question)?),

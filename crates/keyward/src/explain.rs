@@ -1,12 +1,14 @@
 //! `keyward explain`: why a call was refused, and what would be decided if somebody called.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use keyward_authz::Explanation;
+use keyward_authz::{AuthorizationMessage, Explanation};
+use keyward_policy::AccountId;
 use keyward_service::Question;
 use keyward_store::Trail;
+use serde::Deserialize;
 
-use crate::admin::{EstateArgs, explanation};
+use crate::admin::{Ask, EstateArgs, explanation, request};
 use crate::rim;
 
 /// Exits with 0 when the answer is an allow, 1 when it is a denial, 2 when there is no answer.
@@ -15,6 +17,10 @@ pub(crate) struct ExplainArgs {
     /// The refused call, as its caller saw it in `x-amzn-RequestId`
     #[arg(long, conflicts_with_all = ["action", "key", "principal"])]
     request_id: Option<String>,
+    /// Print the refusal as an encoded message, which whoever in the caller's account may
+    /// sts:DecodeAuthorizationMessage can read with `aws sts decode-authorization-message`
+    #[arg(long, requires = "request_id", conflicts_with = "format")]
+    encoded: bool,
     /// Who would call: an ARN, or a service such as s3.amazonaws.com
     #[arg(long = "as", value_name = "PRINCIPAL")]
     principal: Option<String>,
@@ -60,6 +66,10 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
+    if let (true, Some(request_id)) = (arguments.encoded, &arguments.request_id) {
+        println!("{}", encoded(arguments, request_id)?);
+        return Ok(());
+    }
     let explanation = match (&arguments.request_id, &arguments.principal, &arguments.action, &arguments.key) {
         (Some(request_id), ..) => of_past_call(arguments, request_id)?,
         (None, Some(principal), Some(action), Some(key)) => of_question(arguments, principal, action, key)?,
@@ -76,10 +86,39 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
 }
 
 fn of_past_call(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<Explanation> {
+    Ok(serde_json::from_str(&refusal(arguments, request_id)?.1)?)
+}
+
+/// What the trail keeps of a refused call that its caller's account may know, sealed for that account.
+fn encoded(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<String> {
+    #[derive(Deserialize)]
+    struct Kept {
+        authorization_message: Option<Box<AuthorizationMessage>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Record {
+        user_identity: Identity,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Identity {
+        account_id: Option<AccountId>,
+    }
+    let (record, explanation) = refusal(arguments, request_id)?;
+    let (kept, record): (Kept, Record) = (serde_json::from_str(&explanation)?, serde_json::from_str(&record)?);
+    let message = kept.authorization_message.context("the call was refused by a release that kept no message of it")?;
+    let account = record.user_identity.account_id.context("a service called, which has no account that could decode a message")?;
+    request(&arguments.estate, Ask::EncodeAuthorizationMessage { account, message })
+}
+
+/// The record of a call that authorization refused, and the reasons.
+fn refusal(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<(String, String)> {
     let records = Trail::open(&rim::data_directory(arguments.estate.data.as_ref())?)?.of_request(request_id)?;
-    match records.iter().find_map(|(_, explanation)| explanation.as_deref()) {
-        Some(explanation) => Ok(serde_json::from_str(explanation)?),
-        None if records.is_empty() => bail!("the trail has no request {request_id}"),
+    let empty = records.is_empty();
+    match records.into_iter().find_map(|(record, explanation)| Some((record, explanation?))) {
+        Some(found) => Ok(found),
+        None if empty => bail!("the trail has no request {request_id}"),
         None => bail!("that call was not refused by authorization; `keyward trail show {request_id}` tells what it was"),
     }
 }

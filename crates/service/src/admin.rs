@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyward_authz::AuthorizationMessage;
 use keyward_crypto::Purpose;
 use keyward_policy::{AccountId, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
@@ -11,7 +12,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::host::Host;
 use crate::state::State;
-use crate::tokens::{new_id, new_secret};
+use crate::tokens::{new_id, new_secret, seal_for_client};
 
 /// An access key with its secret in the clear, for the operator's eyes.
 pub struct RevealedKey {
@@ -120,6 +121,27 @@ pub fn create_endpoint(host: &Host, wanted: WantedEndpoint) -> Result<Arc<VpcEnd
             }
         }
     })
+}
+
+/// Longest encoded authorization message (STS takes no longer one).
+const ENCODED_MESSAGE_CHARS_MAX: usize = 10_240;
+
+/// An authorization message, sealed for the account of the caller who was refused: what AWS's services that tell more of a
+/// refusal put into their errors. KMS is none of them (A911), so it is the operator who hands it on.
+///
+/// # Errors
+/// [`Error::Internal`] when randomness fails.
+pub fn encode_authorization_message(host: &Host, account: AccountId, mut message: AuthorizationMessage) -> Result<String, Error> {
+    loop {
+        let text = serde_json::to_string(&message).map_err(|_| Error::Internal("a message does not encode"))?;
+        let sealed = seal_for_client(host.vault().root(), host.env(), Purpose::AuthorizationMessage, account.as_str(), text.as_bytes())?;
+        // What does not fit is left out from the end: first of the circumstances, then of the statements.
+        if sealed.len() <= ENCODED_MESSAGE_CHARS_MAX
+            || (message.context.conditions.items.pop().is_none() && message.matched_statements.items.pop().is_none())
+        {
+            return Ok(sealed);
+        }
+    }
 }
 
 /// Reads the policy of an endpoint.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_authz::{CallFacts, Decision, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorize, sentence};
+use keyward_authz::{
+    AuthorizationMessage, CallFacts, Decision, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorization_message, authorize, sentence,
+};
 use keyward_policy::{AccountId, Region};
 use serde_json::value::RawValue;
 
@@ -116,6 +118,15 @@ fn camel(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// What the trail keeps of a refusal.
+#[derive(serde::Serialize)]
+struct Refused {
+    #[serde(flatten)]
+    explanation: keyward_authz::Explanation,
+    /// What the caller's account may have decoded of it.
+    authorization_message: Option<AuthorizationMessage>,
+}
+
 /// A call in progress: one revision of the estate, one caller, one moment.
 pub struct Call<'h> {
     /// The estate, at one revision from start to end (T22).
@@ -190,6 +201,7 @@ impl Call<'_> {
             return Ok(decision);
         }
         let explanation = keyward_authz::explain(subject, target, request);
+        let explanation = Refused { explanation, authorization_message: authorization_message(subject, target, request, &decision) };
         self.stopped_at_endpoint = decision.layer() == Layer::Endpoint;
         self.explanation = serde_json::to_string(&explanation).ok();
         Err(Error::AccessDenied { sentence: sentence(subject, target, request, &decision) })

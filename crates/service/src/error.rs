@@ -176,5 +176,6 @@ pub enum IamCode {
     PackedPolicyTooLarge,
     AccessDenied,
     InvalidClientTokenId,
+    InvalidAuthorizationMessage,
     ServiceFailure,
 }

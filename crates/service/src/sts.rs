@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use keyward_authz::{Request, Resource, SessionFacts, Subject, Target};
+use keyward_crypto::Purpose;
 use keyward_policy::{Action, Arn, KeyName, Policy, PolicyKind, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use crate::entities::{Role, Tags};
 use crate::error::{Error, IamCode};
 use crate::iam::{IsoSeconds, Tag, refused, violation};
 use crate::state::State;
-use crate::tokens::{IssuedCredentials, issue, new_id};
+use crate::tokens::{IssuedCredentials, issue, new_id, open_from_client};
 
 const SERVICE: &str = "sts";
 
@@ -54,6 +55,29 @@ operation! {
             Identity::Federated { name, .. } => format!("{account}:{name}"),
         };
         Ok(Outcome::unchanged(GetCallerIdentityOutput { user_id, account, arn }))
+    }
+}
+
+/// A decoded message.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct DecodeAuthorizationMessageOutput {
+    pub decoded_message: String,
+}
+
+operation! {
+    DecodeAuthorizationMessage { #[serde(skip_serializing)] encoded_message: String } reads -> DecodeAuthorizationMessageOutput,
+    |input, call| {
+        let (account, facts) = (call.account()?, call.facts().clone());
+        let action = Action::parse("sts:DecodeAuthorizationMessage").map_err(|_| Error::Internal("no such permission"))?;
+        let target = Target::new(Resource::Other { arn: "*", account: Some(account), policy: None, tags: None });
+        call.authorize(&target, &Request::new(action, &facts))?;
+        // Sealed for one account: what others were refused is not its business.
+        let opened = open_from_client(call.vault.root(), Purpose::AuthorizationMessage, account.as_str(), &input.encoded_message);
+        let text = opened.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+        let decoded_message = text.ok_or_else(|| refused(IamCode::InvalidAuthorizationMessage, "Message is not valid"))?;
+        Ok(Outcome::unchanged(DecodeAuthorizationMessageOutput { decoded_message }))
     }
 }
 

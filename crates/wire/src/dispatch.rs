@@ -554,7 +554,7 @@ macro_rules! query_operations {
     };
 }
 
-query_operations! { sts: AssumeRole GetCallerIdentity GetFederationToken GetSessionToken }
+query_operations! { sts: AssumeRole DecodeAuthorizationMessage GetCallerIdentity GetFederationToken GetSessionToken }
 
 query_operations! {
     iam:

@@ -149,6 +149,7 @@ impl IamCode {
             Self::PackedPolicyTooLarge => "PackedPolicyTooLarge",
             Self::AccessDenied => "AccessDenied",
             Self::InvalidClientTokenId => "InvalidClientTokenId",
+            Self::InvalidAuthorizationMessage => "InvalidAuthorizationMessageException",
             Self::ServiceFailure => "ServiceFailure",
         }
     }
@@ -164,6 +165,7 @@ impl IamCode {
             | Self::PolicyNotAttachable
             | Self::UnmodifiableEntity
             | Self::ValidationError
+            | Self::InvalidAuthorizationMessage
             | Self::PackedPolicyTooLarge => 400,
             Self::AccessDenied | Self::InvalidClientTokenId => 403,
             Self::ServiceFailure => 500,
