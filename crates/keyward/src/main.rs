@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve KMS, IAM and STS over HTTP for unmodified AWS clients
+    /// Serve KMS, IAM, STS and Organizations over HTTP for unmodified AWS clients
     Serve(serve::ServeArgs),
     /// Play the article on KMS authorization against a server in memory, step by step
     Tour,
