@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use keyward_analysis::{Estate, KeySide, Row, WhoCan, grid, who_can};
-use keyward_authz::{CallFacts, Grant, KeyFacts, May, Principal, Request, Subject, Via, Way, action_named};
+use keyward_authz::{CallFacts, Grant, KeyFacts, May, Principal, Request, Resource, Subject, Via, Way, action_named};
 use keyward_policy::{AccountId, Action, MapContext, PermissionSet, ResourceKind};
 use keyward_service::{Host, Key, State};
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ pub(crate) fn answer(host: &Host, question: &WhoCanQuestion) -> anyhow::Result<W
         );
     }
     let key = key_named(&state, &question.key)?;
-    Ok(question.on(key, action, |side, request| who_can(&Held(&state), side, request)))
+    Ok(question.on(&state, key, action, |side, request| who_can(&Held(&state), side, request)))
 }
 
 /// Everything that everybody may do on a key.
@@ -126,7 +126,7 @@ pub(crate) fn answer_all(host: &Host, question: &WhoCanQuestion) -> anyhow::Resu
     let key = key_named(&state, &question.key)?;
     // The grid asks for every permission in turn; the request must begin with some.
     let action = action_named("DescribeKey").map_err(anyhow::Error::msg)?;
-    let rows = question.on(key, action, |side, request| grid(&Held(&state), side, request));
+    let rows = question.on(&state, key, action, |side, request| grid(&Held(&state), side, request));
     let names = |set: PermissionSet| set.iter().map(|permission| permission.name().to_owned()).collect();
     let row = |row: Row| GridRow { principal: row.principal, always: names(row.reach.always), sometimes: names(row.reach.sometimes) };
     Ok(Grid {
@@ -138,7 +138,7 @@ pub(crate) fn answer_all(host: &Host, question: &WhoCanQuestion) -> anyhow::Resu
 
 impl WhoCanQuestion {
     /// Says what the question says, and asks.
-    fn on<T>(&self, key: &Key, action: Action, ask: impl FnOnce(KeySide<'_>, &Request<'_>) -> T) -> T {
+    fn on<T>(&self, state: &State, key: &Key, action: Action, ask: impl FnOnce(KeySide<'_>, &Request<'_>) -> T) -> T {
         let mut call = CallFacts::new(key.arn().region().clone());
         call.via = self.via.as_deref().map(Via::service_door);
         let mut verbatim = self.conditions.iter().fold(MapContext::new(), |context, (name, values)| match values.as_slice() {
@@ -153,7 +153,9 @@ impl WhoCanQuestion {
         let mut request = Request::new(action, &call);
         request.encryption_context = self.encryption_context.as_ref();
         request.verbatim = Some(&verbatim);
-        ask(KeySide { key: &key.facts, rcps: &[], organization: None }, &request)
+        // [A324] What binds the key from above is its account's organization.
+        let target = state.target(Resource::Key { key: &key.facts, grants: &[] });
+        ask(KeySide { key: &key.facts, rcps: target.rcps, organization: target.organization }, &request)
     }
 }
 
