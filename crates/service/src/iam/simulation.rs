@@ -489,7 +489,7 @@ impl Simulated {
         subject.tags = tags.into_iter().collect();
         let unknown = caller.is_none() || kind == "group";
         let of_principal = ["aws:username", "aws:userid", "aws:PrincipalArn", "aws:PrincipalType"];
-        let nobody = unknown.then(|| of_principal.iter().fold(MapContext::new(), |context, key| context.with_many(key, [])));
+        let nobody = unknown.then(|| of_principal.iter().fold(MapContext::new(), |context, key| context.without(key)));
         Ok(Self { subject, ids: Vec::new(), nobody })
     }
 
