@@ -249,6 +249,8 @@ def test_an_rcp_denies_a_foreign_caller(server):
     assert text.endswith("because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access")
     own.describe_key(KeyId=key)
     theirs.describe_key(KeyId=key)
+    told = keyward(server, "who-can", "kms:DescribeKey", key)
+    assert f"root ({OTHER})" in told and "root (999988887777)" not in told
     # A321: the management account's own keys are not bound.
     free = theirs.create_key(Policy=policy(everyone), BypassPolicyLockoutSafetyCheck=True)["KeyMetadata"]["Arn"]
     foreign.describe_key(KeyId=free)

@@ -41,11 +41,7 @@ impl Missing {
     fn gather(&mut self, policy: &Policy, request: &Request<'_>, arn: &str, context: &RequestContext<'_>) {
         let about = policy.statements().iter().filter(|statement| statement.matches_action(&request.action));
         for statement in about {
-            let unresolved = |key: &&keyward_policy::ConditionKey| match context.values(key) {
-                Values::Absent => true,
-                Values::Many(values) => values.is_empty(),
-                _ => false,
-            };
+            let unresolved = |key: &&keyward_policy::ConditionKey| context.values(key) == Values::Absent;
             // A resource whose variables have no value matches nothing, and might match with one.
             let matches = statement.matches_resource(arn, context) != Truth::No || statement.resources().any(|resource| resource.contains("${"));
             for key in statement.keys().filter(unresolved).filter(|_| matches) {

@@ -153,8 +153,9 @@ impl WhoCanQuestion {
         let mut request = Request::new(action, &call);
         request.encryption_context = self.encryption_context.as_ref();
         request.verbatim = Some(&verbatim);
-        let above = state.target(Resource::Key { key: &key.facts, grants: &[] });
-        ask(KeySide { key: &key.facts, rcps: above.rcps, organization: above.organization }, &request)
+        // [A324] What binds the key from above is its account's organization.
+        let target = state.target(Resource::Key { key: &key.facts, grants: &[] });
+        ask(KeySide { key: &key.facts, rcps: target.rcps, organization: target.organization }, &request)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What organizations come to for each account: its place, the SCPs above its principals, the RCPs above its resources.
 //!
-//! Found once when something in an organization changes, so that a call only looks its account up.
+//! Found once after something in an organization changed, so that a call only looks its account up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

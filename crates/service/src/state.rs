@@ -3,7 +3,7 @@
 //! Maps are persistent: a new revision shares all but the changed paths with the old one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use imbl::{HashMap, OrdMap, OrdSet};
 use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Membership, Principal, Resource, Subject, Target, UniqueId};
@@ -15,7 +15,7 @@ use crate::entities::{
     AccessKey, Account, AccountCreation, Alias, Change, Door, Entity, EntityKey, Group, Handshake, InlinePolicies, Key, ManagedPolicy, Member,
     Organization, OrganizationPolicy, OrganizationalUnit, Role, User, VpcEndpoint,
 };
-use crate::placement::{Placements, placements};
+use crate::placement::{Placement, Placements, placements};
 
 /// An account and a name in lower case (K270).
 type InAccount = (AccountId, String);
@@ -46,8 +46,9 @@ pub struct State {
     account_creations: OrdMap<String, Arc<AccountCreation>>,
     handshakes: OrdMap<String, Arc<Handshake>>,
     vpc_endpoints: OrdMap<String, Arc<VpcEndpoint>>,
-    /// What the organizations come to for each account: made anew when anything in them changes.
-    placements: Arc<Placements>,
+    /// What the organizations come to for each account: found when somebody asks first after anything in them changed.
+    /// INVARIANT: revisions that share it have the same organizations.
+    placements: Arc<OnceLock<Placements>>,
     /// Unique ids of living users and roles → their ARN.
     unique_ids: HashMap<UniqueId, String>,
 }
@@ -74,7 +75,7 @@ impl State {
             next.apply(change);
         }
         if changes.iter().any(Change::places) {
-            next.placements = Arc::new(placements(&next));
+            next.placements = Arc::default();
         }
         next
     }
@@ -500,20 +501,24 @@ impl State {
             vpc: endpoint.vpc.clone(),
             policy: endpoint.policy.clone(),
             account: Some(endpoint.account),
-            organization: self.placements.get(&endpoint.account).map(|placement| placement.membership.clone()),
+            organization: self.placement(endpoint.account).map(|placement| placement.membership.clone()),
         }
+    }
+
+    fn placement(&self, account: AccountId) -> Option<&Placement> {
+        self.placements.get_or_init(|| placements(self)).get(&account)
     }
 
     /// Where an account stands, and the SCPs over its principals (A320) (A520).
     pub(crate) fn organization_of(&self, account: AccountId) -> (Option<Membership>, Option<Vec<Vec<Attached>>>) {
-        let placement = self.placements.get(&account);
+        let placement = self.placement(account);
         (placement.map(|placement| placement.membership.clone()), placement.and_then(|placement| placement.scps.clone()))
     }
 
     /// A resource as a target, with what its owner's organization says about it: the owner's RCPs, whoever calls (A324) (A327).
     pub fn target<'a>(&'a self, resource: Resource<'a>) -> Target<'a> {
         let mut target = Target::new(resource);
-        if let Some(placement) = target.owner().and_then(|owner| self.placements.get(&owner)) {
+        if let Some(placement) = target.owner().and_then(|owner| self.placement(owner)) {
             target.rcps = &placement.rcps;
             target.organization = Some(&placement.membership);
         }
