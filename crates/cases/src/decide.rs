@@ -437,6 +437,7 @@ fn subject(case: &Case) -> Result<Subject, String> {
     subject.facts.assumed_root = request.session.assumed_root;
     if let Some(account) = account.and_then(|account| case.setup.accounts.get(account.as_str())) {
         subject.organization = membership(account);
+        subject.in_management_account = account.management;
         let levels = account.scp_levels.as_ref().filter(|_| !account.management);
         subject.scps = levels.map(|levels| levels.iter().map(|level| attach_all(level, PolicyKind::Scp, "SCP")).collect());
     }
