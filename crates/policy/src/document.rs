@@ -202,6 +202,11 @@ impl Statement {
         self.not_action
     }
 
+    /// Whether its resources stand in `NotResource`.
+    pub fn negates_resources(&self) -> bool {
+        self.not_resource
+    }
+
     /// The entries of `Resource` or `NotResource`, as written.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.resources.iter().map(|resource| &*resource.written)
