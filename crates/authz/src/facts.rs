@@ -12,7 +12,7 @@ use keyward_policy::{AccountId, Action, Arn, KeyName, MapContext, Policy, Presum
 use serde::{Deserialize, Serialize};
 
 use crate::grant::{Grant, GrantRequest};
-use crate::names::{AliasName, KeyArn, UniqueId};
+use crate::names::{AliasName, GrantId, KeyArn, UniqueId};
 
 /// A policy and where it is attached.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -398,6 +398,8 @@ pub struct Request<'a> {
     pub retires: Option<&'a Grant>,
     /// Condition values given verbatim, which win over derived ones.
     pub verbatim: Option<&'a MapContext>,
+    /// The grants whose tokens the request carries (A619).
+    pub tokens: &'a [GrantId],
     /// What is not said here: a request in hand does not have it, a question leaves it open.
     pub unsaid: Unsaid,
 }
@@ -426,6 +428,7 @@ impl<'a> Request<'a> {
             request_tags: None,
             child: None,
             retires: None,
+            tokens: &[],
             unsaid: Unsaid::Absent,
             verbatim: None,
         }

@@ -1,10 +1,6 @@
-//! What an explanation holds, as JSON, and how it reads in a terminal.
-
-use std::fmt::{self, Write as _};
+//! What an explanation holds, as JSON. Explanations are stored with refused calls: whatever was once written must still be read.
 
 use serde::{Deserialize, Serialize};
-
-use super::words::list;
 
 /// A decision, told.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,11 +26,17 @@ pub struct Explanation {
     pub rules: Vec<String>,
     /// Each layer in the order a person asks.
     pub layers: Vec<LayerReport>,
+    /// The situation by name, such as `via-service-absent`; none in explanations of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<String>,
     /// What it comes to, in a sentence or two.
     pub summary: String,
-    /// The smallest change that would allow it, tried; none when no single statement does.
+    /// The smallest change that would allow it, tried; none when nothing of the kinds that are tried does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
+    /// Other changes that would allow it, tried likewise, smaller ones first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Fix>,
     /// What the caller reads.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -43,9 +45,9 @@ pub struct Explanation {
 /// What one layer says.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LayerReport {
-    /// `key policy`, `identity`, `grants`, …
+    /// `key policy`, `identity`, `grants`, `SCP level 1`, …
     pub layer: String,
-    /// `allows`, `delegates`, `silent`, `denies`, `passes`.
+    /// `allows`, `delegates`, `silent`, `denies`, `passes`, `does not bind`, `unknown`.
     pub verdict: String,
     /// What is worth knowing about it, in a clause.
     pub detail: String,
@@ -57,11 +59,48 @@ pub struct LayerReport {
     pub nearest: Option<Miss>,
 }
 
-/// A statement that matched.
+/// A statement or a grant, and where it is found.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Source {
+    /// `statement 3 "CrossAccountReaders"`, with the policy's name where there are several; `grant 1234abcd…`.
+    pub name: String,
+    /// The policy's name where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The ARN of a managed or organization policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_arn: Option<String>,
+    /// Which statement of its policy, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
+    /// Its `Sid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// Where it stands in the policy's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The id of a grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
+}
+
+/// A place in a policy's text.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Place {
+    /// The line of its first character, from 1.
+    pub line: usize,
+    /// The column of its first character, from 1.
+    pub column: usize,
+    /// Its first byte, and one past its last, from 0.
+    pub bytes: [u32; 2],
+}
+
+/// A statement or grant that matched.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StatementReport {
-    /// `statement 3 "CrossAccountReaders"`, with the policy's name where there are several.
-    pub name: String,
+    /// Which.
+    #[serde(flatten)]
+    pub source: Source,
     /// Its conditions and what the request held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<ConditionReport>,
@@ -86,7 +125,8 @@ pub struct ConditionReport {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Miss {
     /// The statement or grant.
-    pub name: String,
+    #[serde(flatten)]
+    pub source: Source,
     /// What it lacks.
     pub lacks: String,
     /// The conditions that failed.
@@ -94,98 +134,59 @@ pub struct Miss {
     pub conditions: Vec<ConditionReport>,
 }
 
-/// A change that was tried and turns the answer.
+/// A change that was tried and turns the answer: all its parts together, and none can be left out.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "StoredFix")]
 pub struct Fix {
-    /// The account that must act.
+    /// What must change, where, and who must do it.
+    pub parts: Vec<FixPart>,
+}
+
+/// One change in one place.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FixPart {
+    /// The account that must act; for organization policies `the management account of o-…` where its number is not known.
     pub account: String,
-    /// `the key policy`, `an identity policy of role/app`, …
+    /// `the key policy`, `an identity policy of role/app`, `the request`, …
     pub place: String,
-    /// The statement to add, as JSON.
-    pub statement: String,
+    /// What changes.
+    #[serde(flatten)]
+    pub change: FixChange,
 }
 
-/// As it reads in a terminal, without colour, in the form of a table and two sentences.
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let resource = self.resource.rsplit(':').next().unwrap_or_default();
-        let owner = self.owner_account.as_deref().map(|account| format!(", {account}")).unwrap_or_default();
-        let known_as = match (self.aliases.as_slice(), owner.as_str()) {
-            ([], "") => String::new(),
-            ([], owner) => format!(" ({})", owner.trim_start_matches(", ")),
-            (aliases, owner) => format!(" ({}{owner})", aliases.join(", ")),
+/// What changes. In JSON a member of that name.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FixChange {
+    /// A statement is added: this JSON.
+    Statement(String),
+    /// The call is made differently, in words.
+    Request(String),
+    /// A Deny is narrowed by a condition that exempts this caller.
+    Narrow {
+        /// The statement: `statement 2 "OnlyBreakGlass"`.
+        statement: String,
+        /// What its `Condition` needs besides, as JSON.
+        condition: String,
+    },
+    /// A grant is made: the parameters of CreateGrant, as JSON.
+    Grant(String),
+}
+
+/// As it is written now, or as a release without parts wrote it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredFix {
+    Parts { parts: Vec<FixPart> },
+    Statement { account: String, place: String, statement: String },
+}
+
+impl From<StoredFix> for Fix {
+    fn from(stored: StoredFix) -> Self {
+        let parts = match stored {
+            StoredFix::Parts { parts } => parts,
+            StoredFix::Statement { account, place, statement } => vec![FixPart { account, place, change: FixChange::Statement(statement) }],
         };
-        let caller = self.caller.rsplit(':').next().unwrap_or_default();
-        let account = self.caller_account.as_deref().map(|account| format!(" ({account})")).unwrap_or_default();
-        writeln!(f, "{}  {}  {resource}{known_as}  for {caller}{account}\n", self.decision, self.action)?;
-        for layer in &self.layers {
-            layer.fmt(f)?;
-        }
-        writeln!(f, "\n  {}", self.summary)?;
-        if let Some(fix) = &self.fix {
-            writeln!(f, "  Smallest fix, in {} ({}):\n    {}", fix.account, fix.place, fix.statement)?;
-        }
-        Ok(())
+        Self { parts }
     }
-}
-
-/// Where the verdicts and the details begin.
-const NAME_WIDTH: usize = 15;
-const VERDICT_WIDTH: usize = 10;
-
-impl LayerReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = Vec::new();
-        if !self.detail.is_empty() {
-            lines.push(self.detail.clone());
-        }
-        for statement in &self.statements {
-            lines.push(statement.name.clone());
-            lines.extend(statement.conditions.iter().map(|condition| format!("  {condition}")));
-        }
-        if let Some(miss) = &self.nearest {
-            lines.push(format!("nearest: {}: {}", miss.name, miss.lacks));
-            lines.extend(miss.conditions.iter().map(|condition| format!("  {condition}")));
-        }
-        let mut head = format!("  {:NAME_WIDTH$}{:VERDICT_WIDTH$}", self.layer, self.verdict);
-        if lines.is_empty() {
-            return writeln!(f, "{}", head.trim_end());
-        }
-        for line in lines {
-            writeln!(f, "{head}{line}")?;
-            head.clear();
-            write!(head, "{:1$}", "", 2 + NAME_WIDTH + VERDICT_WIDTH)?;
-        }
-        Ok(())
-    }
-}
-
-impl ConditionReport {
-    /// As what is wanted, without what was found.
-    pub(crate) fn wish(&self) -> String {
-        format!("{} {} {}", self.key, self.operator, list(self.wanted.iter()))
-    }
-}
-
-impl fmt::Display for ConditionReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.holds {
-            Some(true) => "✓",
-            Some(false) => "✗",
-            None => "?",
-        };
-        let wanted = self.wanted.join(" | ");
-        match &self.found {
-            Some(found) if self.holds == Some(true) => write!(f, "{} = {}  {mark}", self.key, found.join(", ")),
-            Some(found) => {
-                write!(f, "{} = {}, wanted {} {wanted}{}  {mark}", self.key, found.join(", "), self.operator, case_hint(found, &self.wanted))
-            }
-            None => write!(f, "{} is absent, wanted {} {wanted}  {mark}", self.key, self.operator),
-        }
-    }
-}
-
-fn case_hint(found: &[String], wanted: &[String]) -> &'static str {
-    let differ_by_case = found.iter().any(|found| wanted.iter().any(|wanted| found != wanted && found.eq_ignore_ascii_case(wanted)));
-    if differ_by_case { " (values are case-sensitive)" } else { "" }
 }

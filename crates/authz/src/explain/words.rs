@@ -1,14 +1,13 @@
 //! Names and lists as people say them.
 
-use keyward_policy::Truth;
-use keyward_policy::{Condition, Context};
+use keyward_policy::{Action, Condition, Context, Truth};
 
 use crate::facts::Principal;
 use crate::grant::{Grant, GrantMiss};
 
 use super::report::ConditionReport;
 
-/// `project is absent, wanted StringEquals x`
+/// `project is absent, where it wants StringEquals x`
 pub(super) fn told(condition: &ConditionReport) -> String {
     let wanted = list(condition.wanted.iter());
     match &condition.found {
@@ -20,6 +19,10 @@ pub(super) fn told(condition: &ConditionReport) -> String {
 pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
+}
+
+pub(super) fn differ_by_case(found: &[String], wanted: &[String]) -> bool {
+    found.iter().any(|found| wanted.iter().any(|wanted| found != wanted && found.eq_ignore_ascii_case(wanted)))
 }
 
 pub(super) fn condition_report(condition: &Condition, context: &dyn Context) -> ConditionReport {
@@ -55,6 +58,23 @@ pub(crate) fn grant_conditions(grant: &Grant, miss: &GrantMiss) -> Vec<Condition
     }
 }
 
+/// What a grant lacks, in a clause about it.
+pub(super) fn grant_lacks(grant: &Grant, miss: GrantMiss, action: &Action) -> String {
+    match miss {
+        GrantMiss::OtherGrantee => format!("it is for {}", grant.terms.grantee.as_str()),
+        GrantMiss::Recreated => "its grantee was deleted; this principal bears the same name but is another".to_owned(),
+        GrantMiss::Operation => {
+            format!("it holds {}, not {action}", list(grant.terms.operations.iter().map(|operation| operation.name())))
+        }
+        GrantMiss::EncryptionContext => {
+            let pairs = grant.terms.constraints.encryption_context().map(|pairs| list(pairs.iter().map(|(name, value)| format!("{name}={value}"))));
+            format!("its constraint {} wants {}", grant.terms.constraints.kind().unwrap_or_default(), pairs.unwrap_or_default())
+        }
+        GrantMiss::SourceArn => format!("it serves calls on behalf of {} only", grant.terms.constraints.source_arn.as_deref().unwrap_or_default()),
+        GrantMiss::WiderChild => "the grant asked for is wider than this one".to_owned(),
+    }
+}
+
 pub(super) fn grant_name(grant: &Grant) -> String {
     let id = grant.id.as_str();
     let name = grant.name.as_ref().map(|name| format!(" \"{name}\"")).unwrap_or_default();
@@ -70,7 +90,12 @@ pub(super) fn list(items: impl Iterator<Item = impl AsRef<str>>) -> String {
     }
 }
 
-/// `role/app`, `user/ann`, `root`, `logs.amazonaws.com`.
+/// `1 policy`, `3 policies`
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// `role/app`, `user/ann`, `the root user`, `logs.amazonaws.com`.
 pub(super) fn short(principal: &Principal) -> String {
     match principal {
         Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => arn.resource().to_owned(),

@@ -1,61 +1,134 @@
-//! The smallest change that turns the answer.
+//! The smallest change that turns a refusal, found by trying.
+//!
+//! What decided says what to change; the change is made on a copy of the facts, and the decision asked again, until it allows. A
+//! change that does not turn the answer is never told, nor a part of one that it does not need. First the request is looked at, for
+//! what is wrong with a request should not be mended in a policy; then policies; then, where no policy is the way, grants.
 
-use keyward_policy::{Policy, PolicyKind};
+mod grant;
+mod policy;
+mod remedy;
+mod request;
+mod write;
 
-use crate::authorize::authorize;
-use crate::facts::{Attached, KeyManager, Principal, Resource, ResourcePolicy, Target};
+use crate::authorize::{Decision, decide};
+use crate::facts::{Request, Subject, Target};
+use crate::layers::consult;
 
 use super::Teller;
-use super::report::Fix;
-use super::words::short;
+use super::report::{Fix, FixChange, FixPart};
 
-impl Teller<'_> {
-    /// Tries one statement on each side in turn, the smaller first. A fix that does not turn the answer is not told.
-    pub(super) fn fix(&self) -> Option<Fix> {
-        self.identity_fix().or_else(|| self.key_policy_fix())
+pub use remedy::Remedy;
+use remedy::{Change, Part};
+
+/// More parts than anybody would want to carry out.
+const PARTS_MAX: usize = 8;
+
+/// Changes that would allow a refused request, each tried, the one to think of first in front. Empty if it is allowed as it is.
+pub fn remedies(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Vec<Remedy> {
+    let seeker = Seeker { subject, target, request };
+    let mut found: Vec<Remedy> = Vec::new();
+    for remedy in [seeker.by_request(), seeker.by_policy(), seeker.by_grant()].into_iter().flatten() {
+        if !remedy.parts.is_empty() && !found.contains(&remedy) {
+            found.push(remedy);
+        }
     }
+    found
+}
 
-    pub(super) fn identity_fix(&self) -> Option<Fix> {
-        let account = self.subject.principal.account()?;
-        let resource = if matches!(self.target.resource, Resource::None { .. }) { "*" } else { self.target.arn() };
-        let statement = format!(r#"{{"Effect":"Allow","Action":"{}","Resource":"{resource}"}}"#, self.request.action);
-        let mut subject = self.subject.clone();
-        subject.identity.push(Attached {
-            policy: Policy::parse(PolicyKind::Identity, format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#)),
-            name: "the fix".into(),
-            arn: None,
-        });
-        let place = format!("an identity policy of {}", short(&self.subject.principal));
-        authorize(&subject, self.target, self.request).is_allowed().then(|| Fix { account: account.to_string(), place, statement })
-    }
+struct Seeker<'a> {
+    subject: &'a Subject,
+    target: &'a Target<'a>,
+    request: &'a Request<'a>,
+}
 
-    pub(super) fn key_policy_fix(&self) -> Option<Fix> {
-        let Resource::Key { key, grants } = &self.target.resource else { return None };
-        if key.manager == KeyManager::Aws {
+impl Seeker<'_> {
+    /// The request made differently, and whatever else it still needs.
+    fn by_request(&self) -> Option<Remedy> {
+        let parts = self.look(&self.remedy(), |teller, decision| teller.request_parts(decision));
+        if parts.is_empty() {
             return None;
         }
-        let principal = match &self.subject.principal {
-            Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => format!(r#"{{"AWS":"{arn}"}}"#),
-            Principal::RoleSession { role, .. } => format!(r#"{{"AWS":"{role}"}}"#),
-            Principal::Root { account } => format!(r#"{{"AWS":"arn:aws:iam::{account}:root"}}"#),
-            Principal::Service { name } => format!(r#"{{"Service":"{name}"}}"#),
+        let remedy = self.completed(self.remedy().with(parts), true)?;
+        remedy.parts.iter().any(|part| matches!(part.change, Change::Request { .. })).then_some(remedy)
+    }
+
+    /// Statements added and Denies narrowed, as few as turn the answer: with the conditions of the nearest statement, else without.
+    fn by_policy(&self) -> Option<Remedy> {
+        self.completed(self.remedy(), true).or_else(|| self.completed(self.remedy(), false))
+    }
+
+    /// A grant alone, where a policy of the caller cannot be the way, or would need another account besides.
+    fn by_grant(&self) -> Option<Remedy> {
+        let part = self.look(&self.remedy(), |teller, decision| teller.grant_part(decision))?;
+        let remedy = self.remedy().with(vec![part]);
+        self.is_allowed_after(&remedy).then_some(remedy)
+    }
+
+    fn remedy(&self) -> Remedy {
+        Remedy::of(self.subject, self.target, self.request)
+    }
+
+    /// Adds what the decision lacks until it allows.
+    fn completed(&self, mut remedy: Remedy, pinned: bool) -> Option<Remedy> {
+        while remedy.parts.len() <= PARTS_MAX {
+            let next = self.look(&remedy, |teller, decision| match decision.is_allowed() {
+                true => None,
+                false => Some(teller.policy_parts(decision, pinned)),
+            });
+            let Some(next) = next else { return Some(self.pruned(remedy)) };
+            // The same again would not help either.
+            let next = next.filter(|parts| !parts.is_empty() && parts.iter().all(|part| !remedy.parts.contains(part)))?;
+            remedy.parts.extend(next);
+        }
+        None
+    }
+
+    /// Without the parts that it does not need.
+    fn pruned(&self, mut remedy: Remedy) -> Remedy {
+        let mut at = 0;
+        while remedy.parts.len() > 1 && at < remedy.parts.len() {
+            let others = remedy.parts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, part)| part.clone()).collect();
+            let without = remedy.clone().with(others);
+            match self.is_allowed_after(&without) {
+                true => remedy = without,
+                false => at += 1,
+            }
+        }
+        remedy
+    }
+
+    fn is_allowed_after(&self, remedy: &Remedy) -> bool {
+        self.look(remedy, |_, decision| decision.is_allowed())
+    }
+
+    /// Looks at the decision as it would be after a change.
+    fn look<T>(&self, remedy: &Remedy, see: impl FnOnce(&Teller<'_>, &Decision) -> T) -> T {
+        if remedy.parts.is_empty() {
+            return see_decision(self.subject, self.target, self.request, see);
+        }
+        remedy.with_request_changed(self.subject, self.target, self.request, |subject, target, request| see_decision(subject, target, request, see))
+    }
+}
+
+fn see_decision<T>(subject: &Subject, target: &Target<'_>, request: &Request<'_>, see: impl FnOnce(&Teller<'_>, &Decision) -> T) -> T {
+    let layers = consult(subject, target, request);
+    let decision = decide(subject, target, request, &layers);
+    see(&Teller { subject, target, request, layers: &layers }, &decision)
+}
+
+impl Remedy {
+    /// In words and JSON.
+    pub fn fix(&self) -> Fix {
+        let told = |part: &Part| FixPart {
+            account: part.account.clone(),
+            place: part.place.clone(),
+            change: match &part.change {
+                Change::Statement { text, .. } => FixChange::Statement(text.clone()),
+                Change::Narrow { name, condition, .. } => FixChange::Narrow { statement: name.clone(), condition: condition.clone() },
+                Change::Grant { parameters, .. } => FixChange::Grant(parameters.clone()),
+                Change::Request { words, .. } => FixChange::Request(words.clone()),
+            },
         };
-        let statement = format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"{}","Resource":"*"}}"#, self.request.action);
-        let mut changed = (*key).clone();
-        // The second policy of the key is evaluated with the first [A337]: a place to try a statement beside the whole text.
-        let mut statements = vec![statement.as_str()];
-        let ram = key.ram_policy.as_ref().map(|ram| ram.policy.text().to_owned());
-        let inner = ram.as_deref().and_then(|text| text.split_once('[').and_then(|(_, rest)| rest.rsplit_once(']')).map(|(inner, _)| inner));
-        statements.extend(inner.filter(|inner| !inner.trim().is_empty()));
-        changed.ram_policy = Some(ResourcePolicy::unbound(Policy::parse(
-            PolicyKind::Key,
-            format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(",")),
-        )));
-        let target = Target { resource: Resource::Key { key: &changed, grants }, rcps: self.target.rcps, organization: self.target.organization };
-        authorize(self.subject, &target, self.request).is_allowed().then(|| Fix {
-            account: key.arn.account().to_string(),
-            place: "the key policy".to_owned(),
-            statement,
-        })
+        Fix { parts: self.parts.iter().map(told).collect() }
     }
 }
