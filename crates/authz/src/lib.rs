@@ -31,6 +31,9 @@ mod sentence;
 mod simulation;
 mod ways;
 
+#[cfg(test)]
+mod scene;
+
 pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
 pub use explain::{
     Cited, ConditionReport, Explanation, Fix, FixChange, FixPart, Lack, LayerReasons, LayerReport, Miss, Nearest, Place, Reasons, Remedy, Source,
@@ -48,6 +51,6 @@ pub use message::{
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
 pub use reach::{Reach, reach};
-pub use sentence::{hidden_sentence, sentence};
+pub use sentence::{PolicyArns, hidden_sentence, sentence, sentence_with};
 pub use simulation::{authorize_in_layers, missing_keys};
 pub use ways::{Hanging, May, Proviso, Way, may, ways};

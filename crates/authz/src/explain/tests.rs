@@ -1,71 +1,18 @@
 //! Each situation, with the words that people read and the fix that they are offered.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyward_policy::{Action, Policy, PolicyKind};
+use keyward_policy::PolicyKind;
 
 use super::*;
 use crate::authorize::authorize;
-use crate::facts::{Attached, CallFacts, KeyFacts, KeyManager, Membership, Principal, Unsaid, Via, VpcEndpoint};
-use crate::grant::{Grant, GrantConstraints, GrantPrincipal, GrantRequest};
-use crate::names::{GrantId, UniqueId};
+use crate::facts::{KeyManager, Membership, Principal, Unsaid, Via, VpcEndpoint};
+use crate::grant::{Grant, GrantPrincipal};
+use crate::names::UniqueId;
 use crate::operation::GrantOperation;
-
-const OWN: &str = "111122223333";
-const FOREIGN: &str = "444455556666";
-const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-const ROLE: &str = "arn:aws:iam::111122223333:role/app";
-
-/// Everything that a decision reads, to be changed by a test and then explained.
-struct Scene {
-    subject: Subject,
-    key: KeyFacts,
-    grants: Vec<Arc<Grant>>,
-    rcps: Vec<Attached>,
-    call: CallFacts,
-    context: Option<BTreeMap<String, String>>,
-    tokens: Vec<GrantId>,
-    child: Option<GrantRequest>,
-    action: &'static str,
-}
+use crate::scene::{FOREIGN, KEY, OWN, ROLE, Scene, attached, grant, key, session};
 
 impl Scene {
-    /// A session of role/app of the owner's account decrypts; the key policy is these statements.
-    fn new(statements: &str) -> Self {
-        Self {
-            subject: session(OWN),
-            key: key(&document(statements)),
-            grants: Vec::new(),
-            rcps: Vec::new(),
-            call: CallFacts::new("us-east-1".parse().unwrap()),
-            context: None,
-            tokens: Vec::new(),
-            child: None,
-            action: "kms:Decrypt",
-        }
-    }
-
-    fn identity(mut self, statement: &str) -> Self {
-        self.subject.identity.push(attached(PolicyKind::Identity, "p", statement));
-        self
-    }
-
-    fn context(mut self, pairs: &[(&str, &str)]) -> Self {
-        self.context = Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
-        self
-    }
-
-    fn ask<T>(&self, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> T {
-        let mut target = Target::new(Resource::Key { key: &self.key, grants: &self.grants });
-        target.rcps = &self.rcps;
-        let mut request = Request::new(Action::parse(self.action).unwrap(), &self.call);
-        request.encryption_context = self.context.as_ref();
-        request.tokens = &self.tokens;
-        request.child = self.child.as_ref();
-        see(&self.subject, &target, &request)
-    }
-
     fn told(&self) -> Explanation {
         self.ask(explain)
     }
@@ -86,53 +33,6 @@ impl Scene {
     fn layer(&self, name: &str) -> LayerReport {
         let told = self.told();
         told.layers.iter().find(|layer| layer.layer == name).cloned().unwrap_or_else(|| panic!("no {name} in:\n{told}"))
-    }
-}
-
-fn document(statements: &str) -> String {
-    format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
-}
-
-fn attached(kind: PolicyKind, name: &str, statements: &str) -> Attached {
-    Attached { policy: Policy::parse(kind, document(statements)), name: name.into(), arn: None }
-}
-
-fn session(account: &str) -> Subject {
-    Subject::new(Principal::RoleSession {
-        role: format!("arn:aws:iam::{account}:role/app").parse().unwrap(),
-        id: Some(UniqueId("AROANEWNEWNEWNEWNEW01".into())),
-        session: format!("arn:aws:sts::{account}:assumed-role/app/x").parse().unwrap(),
-    })
-}
-
-fn key(policy: &str) -> KeyFacts {
-    KeyFacts {
-        arn: KEY.parse().unwrap(),
-        policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
-        ram_policy: None,
-        spec: "SYMMETRIC_DEFAULT".into(),
-        usage: "ENCRYPT_DECRYPT".into(),
-        origin: "AWS_KMS".into(),
-        manager: KeyManager::Customer,
-        multi_region: None,
-        aliases: Vec::new(),
-        tags: BTreeMap::new(),
-    }
-}
-
-fn grant(grantee: &str, operations: &[&str]) -> Grant {
-    Grant {
-        id: "7".repeat(64).parse().unwrap(),
-        key: KEY.parse().unwrap(),
-        terms: GrantRequest {
-            grantee: GrantPrincipal::Aws { arn: grantee.parse().unwrap(), bound: None },
-            operations: operations.iter().map(|name| GrantOperation::named(name).unwrap()).collect(),
-            constraints: GrantConstraints::default(),
-            retiring: None,
-        },
-        issuing_account: OWN.parse().unwrap(),
-        name: None,
-        created_at: Default::default(),
     }
 }
 
