@@ -36,7 +36,7 @@ pub fn explain(subject: &Subject, target: &Target<'_>, request: &Request<'_>) ->
     let decision = crate::authorize::decide(subject, target, request, &layers);
     let reasons = Reasons { layers: teller.layer_reasons(&decision), decision };
     let situation = teller.situation(&reasons);
-    let mut fixes = remedies(subject, target, request).into_iter().map(|remedy| remedy.fix());
+    let mut fixes = fix::remedies_for(&teller, &reasons.decision).into_iter().map(|remedy| remedy.fix());
     let aliases = match &target.resource {
         Resource::Key { key, .. } => key.aliases.iter().map(ToString::to_string).collect(),
         Resource::Alias { .. } | Resource::None { .. } | Resource::Other { .. } => Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_policy::PolicyKind;
+use keyward_policy::{Policy, PolicyKind};
 
 use super::*;
 use crate::authorize::authorize;
@@ -343,6 +343,21 @@ fn a_silent_limit_is_opened_for_this_caller_alone() {
     assert_eq!(scene.layer("SCP level 1").detail, "the root: its SCP does not allow kms:Decrypt");
     assert_eq!((scene.layer("SCP level 2").verdict.as_str(), scene.layer("SCP level 2").detail.as_str()), ("allows", "ou/prod"));
     assert_eq!(scene.layer("SCP level 3").detail, "no SCP is attached");
+}
+
+#[test]
+fn a_trust_policy_is_told_and_mended_as_a_key_policy_is() {
+    let trust = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/adm"},"Action":"sts:AssumeRole"}}"#;
+    let trust = ResourcePolicy::unbound(Policy::parse(PolicyKind::Trust, trust));
+    let scene = Scene::new("").identity(EVERYTHING);
+    let arn = "arn:aws:iam::111122223333:role/target";
+    let target = Target::new(Resource::Other { arn, account: OWN.parse().ok(), policy: Some(&trust), tags: None });
+    let request = Request::new(Action::parse("sts:AssumeRole").unwrap(), &scene.call);
+    let told = explain(&scene.subject, &target, &request);
+    assert_eq!((told.layers[0].layer.as_str(), told.layers[0].verdict.as_str()), ("trust policy", "silent"), "{told}");
+    let part = &told.fix.as_ref().unwrap().parts[0];
+    let statement = format!(r#"{{"Effect":"Allow","Principal":{{"AWS":"{ROLE}"}},"Action":"sts:AssumeRole"}}"#);
+    assert_eq!((part.place.as_str(), &part.change), ("the trust policy", &FixChange::Statement(statement)), "{told}");
 }
 
 #[test]

@@ -25,7 +25,15 @@ const PARTS_MAX: usize = 8;
 
 /// Changes that would allow a refused request, each tried, the one to think of first in front. Empty if it is allowed as it is.
 pub fn remedies(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Vec<Remedy> {
-    let seeker = Seeker { subject, target, request };
+    see_decision(subject, target, request, remedies_for)
+}
+
+/// The same for a decision that is at hand.
+pub(super) fn remedies_for(teller: &Teller<'_>, decision: &Decision) -> Vec<Remedy> {
+    if decision.is_allowed() {
+        return Vec::new();
+    }
+    let seeker = Seeker { teller, decision };
     let mut found: Vec<Remedy> = Vec::new();
     for remedy in [seeker.by_request(), seeker.by_policy(), seeker.by_grant()].into_iter().flatten() {
         if !remedy.parts.is_empty() && !found.contains(&remedy) {
@@ -36,9 +44,8 @@ pub fn remedies(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -
 }
 
 struct Seeker<'a> {
-    subject: &'a Subject,
-    target: &'a Target<'a>,
-    request: &'a Request<'a>,
+    teller: &'a Teller<'a>,
+    decision: &'a Decision,
 }
 
 impl Seeker<'_> {
@@ -65,7 +72,7 @@ impl Seeker<'_> {
     }
 
     fn remedy(&self) -> Remedy {
-        Remedy::of(self.subject, self.target, self.request)
+        Remedy::of(self.teller.subject, self.teller.target, self.teller.request)
     }
 
     /// Adds what the decision lacks until it allows.
@@ -103,10 +110,11 @@ impl Seeker<'_> {
 
     /// Looks at the decision as it would be after a change.
     fn look<T>(&self, remedy: &Remedy, see: impl FnOnce(&Teller<'_>, &Decision) -> T) -> T {
+        let Teller { subject, target, request, .. } = self.teller;
         if remedy.parts.is_empty() {
-            return see_decision(self.subject, self.target, self.request, see);
+            return see(self.teller, self.decision);
         }
-        remedy.with_request_changed(self.subject, self.target, self.request, |subject, target, request| see_decision(subject, target, request, see))
+        remedy.with_request_changed(subject, target, request, |subject, target, request| see_decision(subject, target, request, see))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a policy lacks, and what of it stands in the way: an Allow for one principal, one action, one resource, or a Deny narrowed.
 
-use keyward_policy::{Condition, ConditionKey, Context, KeyName, Truth, Values};
+use keyward_policy::{Condition, ConditionKey, Context, KeyName, Truth, Values, Version};
 
 use crate::authorize::{Decision, Layer, Refusal};
 use crate::explain::Teller;
@@ -28,13 +28,13 @@ impl Teller<'_> {
             (Refusal::Silent, Layer::Session) => {
                 let text = self.statement_text(None, &self.pins(Layer::Session, decision, pinned));
                 let place = "the session policy given when the session is made".to_owned();
-                Some(vec![Part { account: self.caller_account()?, place, change: Change::Statement { to: Addition::Session, text } }])
+                Some(vec![Part { account: self.caller_account()?, place, change: Change::statement(Addition::Session, text, Version::V2012) }])
             }
             (Refusal::Silent, Layer::Scp) => self.scp_statements(),
             (Refusal::Silent, Layer::Endpoint) => {
                 let id = &self.request.call.endpoint.as_ref()?.id;
                 let text = self.statement_text(Some(&self.principal()?), &self.pins(Layer::Endpoint, decision, pinned));
-                let change = Change::Statement { to: Addition::Endpoint, text };
+                let change = Change::statement(Addition::Endpoint, text, Version::V2012);
                 Some(vec![Part { account: format!("the account of {id}"), place: "the VPC endpoint's policy".to_owned(), change }])
             }
             // [A313] [A324] [A620] No statement allows what these refuse.
@@ -67,7 +67,8 @@ impl Teller<'_> {
             Principal::User { .. } | Principal::RoleSession { .. } | Principal::FederatedUser { .. } => {}
         }
         let text = allow(Some(&self.principal()?), &self.request.action.to_string(), resource, &pins);
-        Some(Part { account: self.owner_account()?, place: place.to_owned(), change: Change::Statement { to: Addition::Own, text } })
+        let version = self.own_policy()?.0.policy.version();
+        Some(Part { account: self.owner_account()?, place: place.to_owned(), change: Change::statement(Addition::Own, text, version) })
     }
 
     /// The caller as a Principal element, which means nobody else.
@@ -88,7 +89,7 @@ impl Teller<'_> {
         }
         let text = self.statement_text(None, &self.pins(Layer::Identity, decision, pinned));
         let place = format!("an identity policy of {}", holder.resource());
-        Some(Part { account: holder.account()?.to_string(), place, change: Change::Statement { to: Addition::Identity, text } })
+        Some(Part { account: holder.account()?.to_string(), place, change: Change::statement(Addition::Identity, text, Version::V2012) })
     }
 
     fn statement_text(&self, principal: Option<&str>, pins: &[Written]) -> String {
@@ -102,7 +103,7 @@ impl Teller<'_> {
     /// An Allow in a policy that limits others too: for them it stays as it is.
     fn ceiling(&self, to: Addition, account: String, place: String) -> Option<Part> {
         let text = self.statement_text(None, &[self.is_caller("ArnEquals")?]);
-        Some(Part { account, place, change: Change::Statement { to, text } })
+        Some(Part { account, place, change: Change::statement(to, text, Version::V2012) })
     }
 
     fn scp_statements(&self) -> Option<Vec<Part>> {

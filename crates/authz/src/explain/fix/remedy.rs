@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use keyward_policy::{Arn, Policy, PolicyKind};
+use keyward_policy::{Arn, Policy, PolicyKind, Version};
 
 use crate::authorize::{Decision, authorize};
 use crate::facts::{Attached, Principal, Request, Resource, ResourcePolicy, Subject, Target, Via};
 use crate::grant::Grant;
 use crate::names::AliasName;
 
-use super::write::{document, with_statement};
+use super::write::{document_of, with_statement};
 
 /// A change that turns a refusal: all its parts together.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +33,8 @@ pub(super) struct Part {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Change {
-    /// A statement is added.
-    Statement { to: Addition, text: String },
+    /// A statement is added. `policy` has it alone, for where it stands beside others.
+    Statement { to: Addition, text: String, policy: Policy },
     /// A policy is replaced by one in which a Deny exempts the caller, wherever it is attached.
     Narrow { name: String, condition: String, from: Policy, to: Policy },
     /// A grant is made.
@@ -58,6 +58,20 @@ pub(super) enum Addition {
     Scp(usize),
     /// The VPC endpoint's policy.
     Endpoint,
+}
+
+impl Change {
+    /// A statement for a policy of this kind, in which `${…}` reads as it does beside it.
+    pub(super) fn statement(to: Addition, text: String, version: Version) -> Self {
+        let kind = match &to {
+            Addition::Own => PolicyKind::Key,
+            Addition::Identity | Addition::Boundary(_) | Addition::Session => PolicyKind::Identity,
+            Addition::Scp(_) => PolicyKind::Scp,
+            Addition::Endpoint => PolicyKind::Endpoint,
+        };
+        let policy = Policy::parse(kind, document_of(version, &text));
+        Self::Statement { to, text, policy }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -124,15 +138,15 @@ impl Remedy {
         let mut own = Own::of(&target.resource);
         for part in &self.parts {
             match &part.change {
-                Change::Statement { to: Addition::Own, text } if target.arn() == self.resource => own.add(text),
+                Change::Statement { to: Addition::Own, text, policy } if target.arn() == self.resource => own.add(text, policy),
                 Change::Statement { to: Addition::Own, .. } => {}
-                Change::Statement { to: Addition::Endpoint, text } => {
+                Change::Statement { to: Addition::Endpoint, text, .. } => {
                     let endpoint = call.endpoint.as_mut().filter(|endpoint| Some(&endpoint.id) == self.endpoint.as_ref());
                     if let Some(policy) = endpoint.and_then(|endpoint| endpoint.policy.as_mut()) {
                         *policy = with_statement(policy, text);
                     }
                 }
-                Change::Statement { to, text } => self.add_to_subject(&mut subject, to, text),
+                Change::Statement { to, text, policy } => self.add_to_subject(&mut subject, to, text, policy),
                 Change::Narrow { from, to, .. } => {
                     let endpoint = call.endpoint.as_mut().and_then(|endpoint| endpoint.policy.as_mut());
                     let attached = policies_of(&mut subject).chain(&mut rcps).map(|attached| &mut attached.policy);
@@ -155,11 +169,11 @@ impl Remedy {
         see(&subject, &target, &request)
     }
 
-    fn add_to_subject(&self, subject: &mut Subject, to: &Addition, text: &str) {
-        let attached = |kind| Attached { policy: Policy::parse(kind, document(text)), name: "the fix".into(), arn: None };
+    fn add_to_subject(&self, subject: &mut Subject, to: &Addition, text: &str, alone: &Policy) {
+        let attached = || Attached { policy: alone.clone(), name: "the fix".into(), arn: None };
         match to {
             Addition::Identity if holder(&subject.principal).is_some() && holder(&subject.principal) == holder(&self.principal) => {
-                subject.identity.push(attached(PolicyKind::Identity));
+                subject.identity.push(attached());
             }
             Addition::Boundary(policy) => {
                 if let Some(boundary) = subject.boundary.as_mut().filter(|boundary| boundary.policy == *policy) {
@@ -167,11 +181,11 @@ impl Remedy {
                 }
             }
             Addition::Session if subject.principal == self.principal => {
-                subject.session.get_or_insert_default().push(attached(PolicyKind::Identity));
+                subject.session.get_or_insert_default().push(attached());
             }
             Addition::Scp(level) if subject.principal.account() == self.principal.account() => {
                 let level = subject.scps.as_mut().and_then(|levels| levels.get_mut(*level));
-                level.into_iter().for_each(|level| level.push(attached(PolicyKind::Scp)));
+                level.into_iter().for_each(|level| level.push(attached()));
             }
             Addition::Identity | Addition::Session | Addition::Scp(_) | Addition::Own | Addition::Endpoint => {}
         }
@@ -218,16 +232,15 @@ impl Own {
         }
     }
 
-    fn add(&mut self, statement: &str) {
+    fn add(&mut self, statement: &str, alone: &Policy) {
         match self {
             Self::Key { key, .. } => {
                 // The second policy of a key is evaluated with the first [A337]: there the new statement means who bears the names now,
                 // while the old ones go on to mean whom they meant when they were saved [A206].
                 let beside = key.ram_policy.take();
-                let version = key.policy.policy.version();
                 key.ram_policy = Some(match beside {
                     Some(ram) => ResourcePolicy { policy: with_statement(&ram.policy, statement), bound: ram.bound },
-                    None => ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, super::write::document_of(version, statement))),
+                    None => ResourcePolicy::unbound(alone.clone()),
                 });
             }
             Self::Other(Some(policy)) => policy.policy = with_statement(&policy.policy, statement),

@@ -62,10 +62,6 @@ pub(super) fn quoted(text: &str) -> String {
     quoted
 }
 
-pub(super) fn document(statement: &str) -> String {
-    document_of(Version::V2012, statement)
-}
-
 pub(super) fn document_of(version: Version, statement: &str) -> String {
     let version = match version {
         Version::V2008 => "2008-10-17",
