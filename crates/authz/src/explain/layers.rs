@@ -12,7 +12,7 @@ use super::Teller;
 use super::nearest::{Lack, Nearest, unmet};
 use super::reasons::{Cited, LayerReasons, Reasons, Stance};
 use super::report::{ConditionReport, LayerReport, Miss, Place, Source, StatementReport};
-use super::words::{condition_report, counted, grant_lacks, grant_name, list, short};
+use super::words::{condition_report, counted, grant_conditions, grant_lacks, grant_name, list, short};
 
 impl<'a> Teller<'a> {
     pub(super) fn layer_reports(&self, reasons: &Reasons) -> Vec<LayerReport> {
@@ -209,16 +209,42 @@ impl<'a> Teller<'a> {
 
     fn statement_report(&self, at: StatementRef) -> Option<StatementReport> {
         let source = self.source(at)?;
+        if let Some(grant) = self.grant(at) {
+            let constraints = self.constraints_asked(grant).flat_map(|constraint| grant_conditions(grant, &constraint));
+            return Some(StatementReport { source, conditions: constraints.map(|condition| self.compared(condition, true)).collect() });
+        }
         let context = self.context_of(at.origin);
         let conditions = self.statement(at).map_or(&[][..], |(_, statement, _)| statement.conditions());
         Some(StatementReport { source, conditions: conditions.iter().map(|c| condition_report(c, &context)).collect() })
+    }
+
+    /// The constraints of a grant that this operation is held to (A612).
+    fn constraints_asked(&self, grant: &Grant) -> impl Iterator<Item = GrantMiss> + use<> {
+        let permission = self.request.action.kms().map_or("", |permission| permission.name());
+        let constraints = &grant.terms.constraints;
+        let context = constraints.kind().is_some() && !matches!(permission, "DescribeKey" | "RetireGrant" | "GetPublicKey" | "CreateGrant");
+        let source = constraints.source_arn.is_some() && permission != "RetireGrant";
+        let asked = [(context, GrantMiss::EncryptionContext), (source, GrantMiss::SourceArn)];
+        asked.into_iter().filter(|(asked, _)| *asked).map(|(_, constraint)| constraint)
+    }
+
+    /// A grant's constraint beside what the request has (A611) (A613).
+    fn compared(&self, condition: ConditionReport, holds: bool) -> ConditionReport {
+        let found: Vec<String> = match condition.key.as_str() {
+            "aws:SourceArn" => self.request.call.source_arn.iter().cloned().collect(),
+            "encryption context" => self.request.encryption_context.into_iter().flatten().map(|(name, value)| format!("{name}={value}")).collect(),
+            _ => return condition,
+        };
+        ConditionReport { found: (!found.is_empty()).then_some(found), holds: Some(holds), ..condition }
     }
 
     fn miss(&self, nearest: Nearest) -> Option<Miss> {
         let Nearest { cited: Cited { at, .. }, lack } = nearest;
         let source = self.source(at)?;
         if let (Lack::Grant(miss), Some(grant)) = (lack, self.grant(at)) {
-            return Some(Miss { source, lacks: grant_lacks(grant, miss, &self.request.action), conditions: Vec::new() });
+            let lacks = grant_lacks(grant, miss, &self.request.action);
+            let compared = grant_conditions(grant, &miss).into_iter().map(|condition| self.compared(condition, false));
+            return Some(Miss { source, lacks, conditions: compared.collect() });
         }
         let (_, statement, _) = self.statement(at)?;
         let action = &self.request.action;

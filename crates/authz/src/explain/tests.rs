@@ -149,6 +149,17 @@ fn a_grant_that_names_the_caller_and_does_not_serve() {
     let wants = "its constraint EncryptionContextSubset wants tenant=a"; // [A611]
     scene(&subset).check("grant-context", wants, "111122223333|the request|send the encryption context tenant=a as well");
     scene(&subset).context(&[("tenant", "b")]).check("grant-context", wants, &key_policy_fix(""));
+    let nearest = scene(&subset).context(&[("tenant", "b")]).layer("grants").nearest.unwrap();
+    assert_eq!(nearest.conditions[0].to_string(), "encryption context = tenant=b, wanted EncryptionContextSubset tenant=a  ✗");
+    let serving = scene(&subset).context(&[("tenant", "a"), ("x", "y")]).layer("grants");
+    assert_eq!(serving.statements[0].conditions[0].to_string(), "encryption context = tenant=a, x=y  ✓");
+    // [A612] DescribeKey has no context to compare.
+    let describes = |grant: &mut Grant| {
+        grant.terms.operations = vec![GrantOperation::named("DescribeKey").unwrap()];
+        subset(grant);
+    };
+    let described = Scene { action: "kms:DescribeKey", ..scene(&describes) }.layer("grants");
+    assert_eq!((described.verdict.as_str(), described.statements[0].conditions.len()), ("allows", 0));
     let source = |grant: &mut Grant| grant.terms.constraints.source_arn = Some("arn:aws:sqs:us-east-1:111122223333:q".to_owned());
     scene(&source).check("grant-source-arn", "on behalf of arn:aws:sqs:us-east-1:111122223333:q only", &key_policy_fix("")); // [A613]
     let recreated = |grant: &mut Grant| {
