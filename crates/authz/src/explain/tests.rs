@@ -443,3 +443,16 @@ fn json_is_read_back_and_so_is_what_older_releases_wrote() {
     assert_eq!(read.layers[0].nearest.as_ref().unwrap().source.name, "statement 2 \"X\"");
     assert_eq!(read.fix.unwrap().parts[0].change, FixChange::Statement("{}".to_owned()));
 }
+
+#[test]
+fn every_situation_is_in_the_documents() {
+    let documented = include_str!("../../../../docs/explanations.md");
+    let names = include_str!("situations.rs")
+        .split('"')
+        .filter(|text| text.contains('-') && !text.starts_with('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        assert!(documented.contains(&format!("`{name}`")), "docs/explanations.md does not have {name}");
+    }
+}
