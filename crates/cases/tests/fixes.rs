@@ -158,8 +158,11 @@ fn says(part: &FixPart, spot: &Spot, here: &Spot, request: &Request<'_>) -> bool
     let same_cell = here.holder == spot.holder && here.action == spot.action && here.resource == spot.resource;
     match &part.change {
         FixChange::Statement(text) => same_cell && meets(&serde_json::from_str::<Value>(text).unwrap()["Condition"], request),
-        // It exempts the caller from a Deny, whatever that denies.
-        FixChange::Narrow { condition, .. } => here.holder == spot.holder && condition.contains(&here.holder),
+        // It exempts the caller from a Deny, whatever that denies; one of a key policy denies on that key only.
+        FixChange::Narrow { condition, .. } => {
+            let same_key = part.place != "the key policy" || here.resource == spot.resource;
+            here.holder == spot.holder && condition.contains(&here.holder) && same_key
+        }
         FixChange::Grant(parameters) => {
             let parameters: Value = serde_json::from_str(parameters).unwrap();
             let wanted = parameters["Constraints"]["EncryptionContextSubset"].as_object();

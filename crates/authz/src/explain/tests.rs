@@ -332,6 +332,13 @@ fn a_deny_is_narrowed_whatever_stands_in_it() {
 }
 
 #[test]
+fn a_deny_that_cannot_be_narrowed_in_place_stays_as_it_is() {
+    // A second Condition would make the statement unreadable, and a Deny that does not read denies nobody.
+    let deny = r#"{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{}}"#;
+    Scene::new(&format!("{},{deny}", app(""))).check("explicit-deny", "statement 2", "");
+}
+
+#[test]
 fn a_silent_limit_is_opened_for_this_caller_alone() {
     let principal = format!(r#","Condition":{{"ArnEquals":{{"aws:PrincipalArn":"{ROLE}"}}}}"#);
     let limit = |condition: &str| format!(r#"{{"Effect":"Allow","Action":"kms:Decrypt","Resource":"{KEY}"{condition}}}"#);

@@ -150,7 +150,8 @@ impl Remedy {
                 Change::Narrow { from, to, .. } => {
                     let endpoint = call.endpoint.as_mut().and_then(|endpoint| endpoint.policy.as_mut());
                     let attached = policies_of(&mut subject).chain(&mut rcps).map(|attached| &mut attached.policy);
-                    attached.chain(own.policies()).chain(endpoint).filter(|policy| *policy == from).for_each(|policy| *policy = to.clone());
+                    let own = own.policies().filter(|_| target.arn() == self.resource);
+                    attached.chain(own).chain(endpoint).filter(|policy| *policy == from).for_each(|policy| *policy = to.clone());
                 }
                 Change::Grant { grant, .. } => own.grant(grant),
                 Change::Request { .. } if !own_request => {}
