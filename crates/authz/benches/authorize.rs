@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use keyward_authz::{
     Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyFacts, KeyManager, Principal, Request, Resource,
-    ResourcePolicy, Subject, Target, Via, authorize, explain,
+    ResourcePolicy, Subject, Target, Via, authorize, explain, reasons,
 };
 use keyward_policy::{Action, Policy, PolicyKind};
 
@@ -79,6 +79,9 @@ fn benches(criterion: &mut Criterion) {
     assert!(authorize(&app, &target, &allowed).is_allowed() && !authorize(&app, &target, &denied).is_allowed());
     criterion.bench_function("authorize/article_allowed", |bencher| bencher.iter(|| authorize(black_box(&app), &target, &allowed)));
     criterion.bench_function("authorize/article_denied", |bencher| bencher.iter(|| authorize(black_box(&app), &target, &denied)));
+    // Which layers, statements and near misses, as ids and spans: what whoever decides can keep.
+    criterion.bench_function("reasons/article_denied", |bencher| bencher.iter(|| reasons(black_box(&app), &target, &denied)));
+    // The same in words, with fixes that were tried: what a refused call puts into the trail.
     criterion.bench_function("explain/article_denied", |bencher| bencher.iter(|| explain(black_box(&app), &target, &denied)));
 
     let shared = key(

@@ -1,8 +1,8 @@
 //! The decision: all layers, one table (§3).
 
-use keyward_policy::{Action, KmsPermission};
+use keyward_policy::{Action, KmsPermission, Presumption};
 
-use crate::facts::{Attached, Principal, Request, Resource, Subject, Target};
+use crate::facts::{Attached, Principal, Request, Resource, Subject, Target, Unsaid};
 use crate::grant::{GranteeMatch, Retirement, retirement};
 use crate::layers::{Layers, Origin, StatementRef, Verdict, consult};
 use crate::names::KeyArn;
@@ -67,6 +67,8 @@ pub struct Decision {
     statements: Vec<StatementRef>,
     rules: &'static [&'static str],
     granted: Option<(KeyArn, KmsPermission)>,
+    /// What could still refuse it and is not among the facts.
+    unknown: Option<Layer>,
 }
 
 impl Decision {
@@ -95,22 +97,27 @@ impl Decision {
         self.rules
     }
 
-    /// The permit, if this decision allowed a KMS permission on a key.
+    /// The layer that could still refuse what is allowed as far as known, because the facts do not have it.
+    pub fn unknown(&self) -> Option<Layer> {
+        self.unknown
+    }
+
+    /// The permit, if this decision allowed a KMS permission on a key, and nothing unknown could still refuse it.
     pub fn permit(self) -> Option<Permit> {
-        let (key, permission) = self.granted?;
+        let (key, permission) = self.granted.filter(|_| self.unknown.is_none())?;
         self.outcome.ok().map(|()| Permit { key, permission })
     }
 
     fn allow(layer: Layer, rules: &'static [&'static str], statements: Vec<StatementRef>) -> Self {
-        Self { outcome: Ok(()), layer, statements, rules, granted: None }
+        Self { outcome: Ok(()), layer, statements, rules, granted: None, unknown: None }
     }
 
     fn deny(layer: Layer, rules: &'static [&'static str], statements: &[StatementRef]) -> Self {
-        Self { outcome: Err(Refusal::Denied), layer, statements: statements.to_vec(), rules, granted: None }
+        Self { outcome: Err(Refusal::Denied), layer, statements: statements.to_vec(), rules, granted: None, unknown: None }
     }
 
     fn silent(layer: Layer, rules: &'static [&'static str]) -> Self {
-        Self { outcome: Err(Refusal::Silent), layer, statements: Vec::new(), rules, granted: None }
+        Self { outcome: Err(Refusal::Silent), layer, statements: Vec::new(), rules, granted: None, unknown: None }
     }
 }
 
@@ -168,9 +175,13 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
     let mut decision = refused_by_deny(situation, layers)
         .or_else(|| refused_by_operation(situation, target, request))
         .or_else(|| refused_by_limits_of_all(layers))
+        .or_else(|| refused_by_what_is_unknown(subject, request))
         .unwrap_or_else(|| by_allows(situation, subject, request, layers));
     if let (Resource::Key { key, .. }, Action::Kms(permission), true) = (&target.resource, &request.action, decision.is_allowed()) {
         decision.granted = Some((key.arn.clone(), *permission));
+    }
+    if decision.is_allowed() && scps_are_missing(subject) {
+        decision.unknown = Some(Layer::Scp);
     }
     decision
 }
@@ -286,6 +297,17 @@ fn refused_by_limits_of_all(layers: &Layers) -> Option<Decision> {
         return Some(Decision::silent(Layer::Scp, &["A320"]));
     }
     layers.endpoint.as_ref().filter(|endpoint| !endpoint.allows()).map(|_| Decision::silent(Layer::Endpoint, &["A330"]))
+}
+
+/// A question that presumes the worst presumes it of SCPs that nobody has shown, too.
+fn refused_by_what_is_unknown(subject: &Subject, request: &Request<'_>) -> Option<Decision> {
+    let adverse = request.unsaid == Unsaid::Open(Presumption::Adverse);
+    (adverse && scps_are_missing(subject)).then(|| Decision::silent(Layer::Scp, &["A320"]))
+}
+
+/// (A322) (A323) Whether SCPs bind this caller that the facts do not have.
+pub(crate) fn scps_are_missing(subject: &Subject) -> bool {
+    subject.scps_unknown && !subject.service_linked && !subject.in_management_account && !matches!(subject.principal, Principal::Service { .. })
 }
 
 /// What the caller's own side says when identity policies are asked.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use keyward_policy::{ConditionKey, Context, KeyName, Presumption, Values};
 
 use crate::facts::{ALIASES_PER_KEY_MAX, KeyFacts, KeyManager, MultiRegionKeyType, Principal, Request, Resource, Subject, Target, Unsaid};
+use crate::layers::Exemption;
 
 /// One (permission, resource) pair's context (A501).
 pub(crate) struct RequestContext<'a> {
@@ -290,12 +291,16 @@ pub(crate) fn endpoint_applies(subject: &Subject, request: &Request<'_>) -> bool
     request.call.via.is_none() && !matches!(subject.principal, Principal::Service { .. })
 }
 
-/// (A325) What RCPs never bind.
-pub(crate) fn rcp_applies(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> bool {
+/// What RCPs never bind, and why.
+pub(crate) fn rcp_exemption(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Option<Exemption> {
     let aws_managed = matches!(&target.resource, Resource::Key { key, .. } if key.manager == KeyManager::Aws);
     let retires = request.action.kms().is_some_and(|permission| permission.name() == "RetireGrant");
-    let has_resource = !matches!(target.resource, Resource::None { .. }); // [A326]
-    has_resource && !aws_managed && !retires && !subject.service_linked
+    match target.resource {
+        Resource::None { .. } => Some(Exemption::NoResource), // [A326]
+        _ if aws_managed => Some(Exemption::AwsManagedKey),   // [A325]
+        _ if retires => Some(Exemption::RetireGrant),
+        _ => subject.service_linked.then_some(Exemption::ServiceLinkedRole), // [A322]
+    }
 }
 
 #[cfg(test)]

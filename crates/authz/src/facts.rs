@@ -12,7 +12,7 @@ use keyward_policy::{AccountId, Action, Arn, KeyName, MapContext, Policy, Presum
 use serde::{Deserialize, Serialize};
 
 use crate::grant::{Grant, GrantRequest};
-use crate::names::{AliasName, KeyArn, UniqueId};
+use crate::names::{AliasName, GrantId, KeyArn, UniqueId};
 
 /// A policy and where it is attached.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -119,6 +119,10 @@ pub struct Subject {
     pub session: Option<Vec<Attached>>,
     /// SCPs by level, root first; none where SCPs do not bind: outside organizations, in the management account (A320) (A321).
     pub scps: Option<Vec<Vec<Attached>>>,
+    /// The caller may be under SCPs that these facts do not have: what is allowed then is allowed as far as known, and gives no permit.
+    pub scps_unknown: bool,
+    /// The caller is of an organization's management account, whose principals SCPs never bind (A321).
+    pub in_management_account: bool,
     /// The caller's organization and the path in it (A520).
     pub organization: Option<Membership>,
     /// What the session adds.
@@ -138,6 +142,8 @@ impl Subject {
             boundary: None,
             session: None,
             scps: None,
+            scps_unknown: false,
+            in_management_account: false,
             organization: None,
             facts: SessionFacts::default(),
             anyone: false,
@@ -392,6 +398,8 @@ pub struct Request<'a> {
     pub retires: Option<&'a Grant>,
     /// Condition values given verbatim, which win over derived ones.
     pub verbatim: Option<&'a MapContext>,
+    /// The grants whose tokens the request carries (A619).
+    pub tokens: &'a [GrantId],
     /// What is not said here: a request in hand does not have it, a question leaves it open.
     pub unsaid: Unsaid,
 }
@@ -420,6 +428,7 @@ impl<'a> Request<'a> {
             request_tags: None,
             child: None,
             retires: None,
+            tokens: &[],
             unsaid: Unsaid::Absent,
             verbatim: None,
         }

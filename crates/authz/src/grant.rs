@@ -101,7 +101,7 @@ pub struct Grant {
 }
 
 /// Why a grant that names the caller does not allow what is asked, for explanations.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum GrantMiss {
     /// It is for somebody else.
     OtherGrantee,

@@ -2,7 +2,7 @@
 
 use keyward_policy::{Action, Effect, KmsPermission, Policy, Statement};
 
-use crate::context::{RequestContext, endpoint_applies, rcp_applies};
+use crate::context::{RequestContext, endpoint_applies, rcp_exemption};
 use crate::facts::{Attached, Principal, Request, Resource, ResourcePolicy, Subject, Target};
 use crate::grant::{GranteeMatch, serves};
 use crate::principals::{Admission, admission, concerns};
@@ -97,6 +97,29 @@ pub(crate) struct ServingGrant {
     pub(crate) who: GranteeMatch,
 }
 
+/// Why a layer does not bind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exemption {
+    /// SCPs never bind principals of the management account (A321).
+    ManagementAccount,
+    /// SCPs and RCPs do not bind service-linked roles (A322).
+    ServiceLinkedRole,
+    /// SCPs do not bind services (A323).
+    ServicePrincipal,
+    /// RCPs do not apply to AWS managed keys (A325).
+    AwsManagedKey,
+    /// RCPs do not apply to RetireGrant (A325).
+    RetireGrant,
+    /// RCPs do not apply where there is no resource (A326).
+    NoResource,
+    /// A forward access session does not pass the caller's VPC endpoint (A332).
+    ForwardAccess,
+    /// Calls by services do not pass it either (A332).
+    ServiceCall,
+    /// What names the caller itself is not limited by a boundary or session policy that is merely silent (A212) (A214) (A216).
+    NamedItself,
+}
+
 /// What every layer says. A layer that does not bind this request is `None`.
 #[derive(Clone, Debug)]
 pub struct Layers {
@@ -177,7 +200,7 @@ impl<'a> Asker<'a> {
 
     fn rcps(&self) -> Verdict {
         let (context, mut verdict) = (self.context(false), Verdict::default());
-        if rcp_applies(self.subject, self.target, self.request) {
+        if rcp_exemption(self.subject, self.target, self.request).is_none() {
             for (at, attached) in self.target.rcps.iter().enumerate() {
                 self.scan(&attached.policy, Origin::Rcp(at), &context, &mut verdict, |_| true);
             }

@@ -31,20 +31,26 @@ mod sentence;
 mod simulation;
 mod ways;
 
+#[cfg(test)]
+mod scene;
+
 pub use authorize::{Decision, Layer, Permit, Refusal, authorize};
-pub use explain::{ConditionReport, Explanation, Fix, LayerReport, Miss, StatementReport, action_named, explain};
+pub use explain::{
+    Cited, ConditionReport, Explanation, Fix, FixChange, FixPart, Lack, LayerReasons, LayerReport, Miss, Nearest, Place, Reasons, Remedy, Source,
+    Stance, StatementReport, action_named, explain, reasons, remedies,
+};
 pub use facts::{
     ALIASES_PER_KEY_MAX, Attached, CallFacts, KeyFacts, KeyManager, Membership, MultiRegionKeyType, Principal, Request, Resource, ResourcePolicy,
     SessionFacts, Subject, Target, Unsaid, Via, VpcEndpoint,
 };
 pub use grant::{Grant, GrantConstraints, GrantMiss, GrantPrincipal, GrantRequest};
-pub use layers::{Layers, Origin, ResourceVerdict, StatementRef, Verdict};
+pub use layers::{Exemption, Layers, Origin, ResourceVerdict, StatementRef, Verdict};
 pub use message::{
     AuthorizationMessage, Items, MessageCondition, MessageContext, MessagePrincipal, MessageStatement, MessageValue, authorization_message,
 };
 pub use names::{AliasName, GrantId, KeyArn, KeyId, ParseNameError, UniqueId};
 pub use operation::{GrantOperation, Operation};
 pub use reach::{Reach, reach};
-pub use sentence::{hidden_sentence, sentence};
+pub use sentence::{PolicyArns, hidden_sentence, sentence, sentence_with};
 pub use simulation::{authorize_in_layers, missing_keys};
 pub use ways::{Hanging, May, Proviso, Way, may, ways};

@@ -8,7 +8,7 @@ use std::fmt;
 use keyward_policy::Presumption;
 use serde::{Deserialize, Serialize};
 
-use crate::authorize::{Layer, OneWay, authorize, every_way};
+use crate::authorize::{Layer, OneWay, authorize, every_way, scps_are_missing};
 use crate::explain::{ConditionReport, Teller};
 use crate::facts::{Request, Resource, Subject, Target, Unsaid};
 use crate::grant::serves;
@@ -112,11 +112,25 @@ impl Searcher<'_> {
         }
         groups.extend(self.layers.scp.iter().flatten().chain(&self.layers.endpoint).map(|verdict| verdict.allows.clone()));
         let teller = self.teller();
+        let provisos = groups.iter().filter_map(|group| self.proviso(group));
         Way {
             by: way.layer.name().to_owned(),
             through: way.statements.iter().map(|at| teller.name_with_policy(*at)).collect(),
-            provisos: groups.iter().filter_map(|group| self.proviso(group)).chain(unless.iter().cloned()).collect(),
+            provisos: provisos.chain(self.unknown_scps()).chain(unless.iter().cloned()).collect(),
         }
+    }
+
+    /// What hangs on SCPs that the facts do not have.
+    fn unknown_scps(&self) -> Option<Proviso> {
+        let conditions = vec![ConditionReport {
+            key: "every SCP level above the caller".to_owned(),
+            operator: "allows".to_owned(),
+            wanted: vec![self.request.action.to_string()],
+            found: None,
+            holds: None,
+        }];
+        let name = "the organization's SCPs, which are not in this estate".to_owned();
+        scps_are_missing(self.subject).then(|| Proviso::If(vec![Hanging { name, conditions }]))
     }
 
     /// What one of several must meet; nothing where one of them meets all.

@@ -42,6 +42,16 @@ pub fn decide(case: &Case) -> Result<Answer, String> {
     estate.decide()
 }
 
+/// Puts the facts of one of the permissions that a case must have before somebody, by its place in `authorize`.
+///
+/// # Errors
+/// What of the case cannot be read, and a place that it does not have.
+pub fn ask<T>(case: &Case, at: usize, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> Result<T, String> {
+    let estate = Estate { case, subject: subject(case)?, call: call(case)? };
+    let permission = case.request.authorize.get(at).ok_or_else(|| format!("{} asks for no permission {at}", case.id))?;
+    estate.ask(at, permission, see)
+}
+
 struct Estate<'c> {
     case: &'c Case,
     subject: Subject,
@@ -102,6 +112,27 @@ impl Estate<'_> {
     }
 
     fn permission(&self, at: usize, permission: &CasePermission) -> Result<(Decision, Vec<String>, String), String> {
+        let retired_at = self.retired_at();
+        let key = self.case.setup.keys.iter().position(|key| key.arn == permission.resource);
+        self.ask(at, permission, |subject, target, request| {
+            let decision = authorize(subject, target, request);
+            let message = sentence(subject, target, request, &decision);
+            let on_key: &[Arc<Grant>] = if let Resource::Key { grants, .. } = target.resource { grants } else { &[] };
+            let pointers = decision.statements().iter().map(|at| self.pointer(*at, &permission.resource, key, on_key, retired_at));
+            let pointers = pointers.collect::<Result<_, String>>()?;
+            Ok((decision, pointers, message))
+        })?
+    }
+
+    fn retired_at(&self) -> Option<usize> {
+        let request = &self.case.request;
+        let id = request.grant_id.as_deref().or(request.params.get("GrantId").and_then(Value::as_str));
+        let id = id.filter(|_| request.operation == "RetireGrant")?;
+        self.case.setup.grants.iter().position(|grant| grant.id.as_deref() == Some(id))
+    }
+
+    /// Puts the facts of one permission before somebody.
+    fn ask<T>(&self, at: usize, permission: &CasePermission, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> Result<T, String> {
         let case = self.case;
         let verbatim = self.verbatim(at, permission);
         let key = case.setup.keys.iter().position(|key| key.arn == permission.resource);
@@ -113,11 +144,9 @@ impl Estate<'_> {
         let grants: Vec<Arc<Grant>> =
             case.setup.grants.iter().enumerate().map(|(at, grant)| stored_grant(case, at, grant).map(Arc::new)).collect::<Result<_, String>>()?;
         let on_key: Vec<Arc<Grant>> = grants.iter().filter(|grant| grant.key.as_str() == permission.resource).cloned().collect();
+        let named = |id: &&String| case.setup.grants.iter().position(|grant| grant.id.as_ref() == Some(*id));
+        let tokens: Vec<_> = case.request.grant_tokens.iter().filter_map(|id| grants.get(named(&id)?)).map(|grant| grant.id.clone()).collect();
         let child = case.request.grant.as_ref().map(|grant| grant_request(case, grant)).transpose()?;
-        let retired = (case.request.operation == "RetireGrant")
-            .then(|| case.request.grant_id.as_deref().or(case.request.params.get("GrantId").and_then(Value::as_str)))
-            .flatten();
-        let retired_at = retired.and_then(|id| case.setup.grants.iter().position(|grant| grant.id.as_deref() == Some(id)));
         let owner = permission.resource.parse::<Arn>().ok().and_then(|arn| arn.account());
         let account = owner.and_then(|owner| case.setup.accounts.get(owner.as_str()));
         let rcps = account.map(rcps).unwrap_or_default();
@@ -140,15 +169,10 @@ impl Estate<'_> {
         request.verbatim = Some(&verbatim);
         request.request_tags = tags.as_ref();
         request.child = child.as_ref();
+        let retired_at = self.retired_at();
         request.retires = retired_at.and_then(|at| grants.get(at)).map(|grant| &**grant);
-        let decision = authorize(&self.subject, &target, &request);
-        let message = sentence(&self.subject, &target, &request, &decision);
-        let pointers = decision
-            .statements()
-            .iter()
-            .map(|at| self.pointer(*at, &permission.resource, key, &on_key, retired_at))
-            .collect::<Result<_, String>>()?;
-        Ok((decision, pointers, message))
+        request.tokens = &tokens;
+        Ok(see(&self.subject, &target, &request))
     }
 
     /// Context of the item wins over that of the request, that over what is derived from `bypass`, `grant` and `params`.
@@ -437,6 +461,7 @@ fn subject(case: &Case) -> Result<Subject, String> {
     subject.facts.assumed_root = request.session.assumed_root;
     if let Some(account) = account.and_then(|account| case.setup.accounts.get(account.as_str())) {
         subject.organization = membership(account);
+        subject.in_management_account = account.management;
         let levels = account.scp_levels.as_ref().filter(|_| !account.management);
         subject.scps = levels.map(|levels| levels.iter().map(|level| attach_all(level, PolicyKind::Scp, "SCP")).collect());
     }

@@ -22,4 +22,4 @@ mod case;
 mod decide;
 
 pub use case::{Case, CaseFile, SCHEMA};
-pub use decide::{Answer, decide};
+pub use decide::{Answer, ask, decide};

@@ -1,6 +1,7 @@
 //! Actions (`kms:Decrypt`) and the patterns that name them.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use crate::glob::Glob;
 use crate::permission::{Row, TABLE};
@@ -18,6 +19,9 @@ pub const KMS_PERMISSIONS: [&str; TABLE.len()] = {
     }
     names
 };
+
+/// The same in lower case, for patterns, which ignore case (A131).
+static LOWER_CASE: LazyLock<Vec<String>> = LazyLock::new(|| KMS_PERMISSIONS.iter().map(|name| name.to_ascii_lowercase()).collect());
 
 /// One of [`KMS_PERMISSIONS`], as its place in that list.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -225,12 +229,10 @@ impl ActionPattern {
         };
         let kms = match &shape {
             Shape::Everything => PermissionSet::ALL,
-            Shape::Named { service, name } if &**service == "kms" => KMS_PERMISSIONS
-                .iter()
-                .zip(0u8..)
-                .filter(|(permission, _)| name.matches_plain(&permission.to_ascii_lowercase()))
-                .map(|(_, at)| KmsPermission(at))
-                .collect(),
+            Shape::Named { service, name } if &**service == "kms" => {
+                let matching = LOWER_CASE.iter().zip(0u8..).filter(|(permission, _)| name.matches_plain(permission));
+                matching.map(|(_, at)| KmsPermission(at)).collect()
+            }
             Shape::Named { .. } | Shape::Nothing => PermissionSet::EMPTY,
         };
         Self { written: written.into(), shape, kms }

@@ -74,9 +74,10 @@ impl PolicyKind {
 }
 
 /// The `Version` element (A102).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Version {
     /// `2008-10-17`, also when the element is missing: `${…}` is literal text.
+    #[default]
     V2008,
     /// `2012-10-17`: variables are substituted.
     V2012,
@@ -116,6 +117,7 @@ pub struct Policy {
 
 #[derive(Debug, Default)]
 struct Inner {
+    version: Version,
     id: Option<Box<str>>,
     statements: Vec<Statement>,
     single: bool,
@@ -198,6 +200,11 @@ impl Statement {
     /// Whether its actions stand in `NotAction`.
     pub fn negates_actions(&self) -> bool {
         self.not_action
+    }
+
+    /// Whether its resources stand in `NotResource`.
+    pub fn negates_resources(&self) -> bool {
+        self.not_resource
     }
 
     /// The entries of `Resource` or `NotResource`, as written.
@@ -338,6 +345,11 @@ impl Policy {
         &self.text
     }
 
+    /// The `Version` element, or what its absence means (A102).
+    pub fn version(&self) -> Version {
+        self.inner.version
+    }
+
     /// The `Id` element.
     pub fn id(&self) -> Option<&str> {
         self.inner.id.as_deref()
@@ -436,6 +448,7 @@ impl Reader {
     fn policy(&mut self, members: &[Member], inner: &mut Inner) {
         self.refuse_duplicates(members);
         self.variables = members.iter().any(|member| member.name == "Version" && self.version(member) == Version::V2012);
+        inner.version = if self.variables { Version::V2012 } else { Version::V2008 };
         let mut has_statement = false;
         for member in members {
             match member.name.as_str() {
@@ -1015,6 +1028,12 @@ mod tests {
     fn not_resource_with_an_unresolved_variable_excludes_nothing() {
         let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","NotResource":"arn:aws:kms:*:*:key/${aws:username}"}}"#;
         assert_eq!(Policy::parse(PolicyKind::Identity, text).statements()[0].matches_resource(KEY, &MapContext::new()), Truth::Yes); // [A140]
+    }
+
+    #[test]
+    fn a_missing_version_is_the_old_one() {
+        assert_eq!(Policy::parse(PolicyKind::Key, r#"{"Statement":[]}"#).version(), Version::V2008); // [A102]
+        assert_eq!(Policy::parse(PolicyKind::Key, key("")).version(), Version::V2012);
     }
 
     #[test]

@@ -28,6 +28,13 @@ impl Span {
         self.start <= other.start && other.end <= self.end
     }
 
+    /// Line and column of its first byte in the text, from 1; columns count characters.
+    pub fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.start as usize).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+    }
+
     /// The text at this span, empty if it lies outside.
     pub fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
@@ -341,5 +348,8 @@ mod tests {
         let Value::Object(members) = parse(text).unwrap().value else { panic!("object") };
         assert_eq!(members[0].name_span.of(text), "\"é\"");
         assert_eq!(members[0].node.span.of(text), "[12]");
+        assert_eq!(members[0].node.span.line_and_column(text), (1, 7));
+        assert_eq!(Span::new(6, 7).line_and_column("{\n \"é\"}"), (2, 4));
+        assert_eq!(Span::new(99, 100).line_and_column("{\n}"), (2, 2));
     }
 }
