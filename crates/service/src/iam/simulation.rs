@@ -826,7 +826,7 @@ mod tests {
             "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\n      \"Effect\": \"Allow\",\n      \"Action\": \"*\",\n      \"Resource\": \"*\"\n    }\n  ]\n}",
             &[(3, 17, 8, 6)],
         );
-        let two = "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},\n {\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"é\"}]}";
-        check(two, &[(1, 15, 1, 61), (1, 62, 2, 47)]);
+        let two = "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},\n {\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"k\":\"é\"}}}]}";
+        check(two, &[(1, 15, 1, 61), (1, 62, 2, 86)]);
     }
 }
