@@ -1,1 +1,3 @@
 //! What tests share. For tests only: no product crate depends on this one.
+
+pub mod reference;
