@@ -126,7 +126,11 @@ impl Estate<'_> {
         let resource = match (&facts, owner) {
             (Some(key), _) => Resource::Key { key, grants: &on_key },
             (None, Some(account)) if permission.resource.contains(":alias/") => Resource::Alias { arn: &permission.resource, account },
-            (None, _) if permission.resource == "*" => Resource::None { pattern: format!("arn:aws:kms:{}:{caller}:*", self.call.region).into() },
+            // [A407] The CreateKey half of ReplicateKey is asked in the replica's Region.
+            (None, _) if permission.resource == "*" => {
+                let region = permission.context.get("aws:RequestedRegion").and_then(Value::as_str).unwrap_or(self.call.region.as_str());
+                Resource::None { pattern: format!("arn:aws:kms:{region}:{caller}:*").into() }
+            }
             (None, _) => Resource::None { pattern: permission.resource.as_str().into() },
         };
         let target = Target { resource, rcps: &rcps, organization: organization.as_ref() };
@@ -264,8 +268,10 @@ impl Estate<'_> {
         if let Some(refusal) = self.grant_refusal()? {
             return Ok(Some(refusal));
         }
-        let named = request.authorize.iter().find_map(|permission| self.case.setup.keys.iter().find(|key| key.arn == permission.resource));
-        if let Some(key) = named.filter(|key| key.state.as_deref() == Some("Disabled")) {
+        let key_of = |permission: &CasePermission| self.case.setup.keys.iter().find(|key| key.arn == permission.resource);
+        let named = request.authorize.iter().find_map(key_of);
+        let mut used = request.authorize.iter().filter(|permission| needs_enabled(&permission.op)).filter_map(key_of);
+        if let Some(key) = used.find(|key| key.state.as_deref() == Some("Disabled")) {
             return Ok(Some(("DisabledException", "key-state", "A901", format!("{} is disabled.", key.arn))));
         }
         if let (Some(ciphertext), Some(key)) = (&request.ciphertext_key, named)
@@ -377,6 +383,16 @@ impl Estate<'_> {
             return invalid("A603", "The grant holds an operation that the key does not have.");
         }
         Ok(None)
+    }
+}
+
+/// (K85) The operations that a disabled key refuses.
+fn needs_enabled(permission: &str) -> bool {
+    match permission {
+        "Encrypt" | "Decrypt" | "ReEncryptFrom" | "ReEncryptTo" | "Sign" | "Verify" | "GenerateMac" | "VerifyMac" => true,
+        "DeriveSharedSecret" | "Encapsulate" | "Decapsulate" | "GetPublicKey" | "CreateGrant" => true,
+        "EnableKeyRotation" | "DisableKeyRotation" | "RotateKeyOnDemand" | "ReplicateKey" | "UpdatePrimaryRegion" => true,
+        permission => permission.starts_with("GenerateDataKey"),
     }
 }
 

@@ -318,6 +318,11 @@ fn date(text: &str) -> Option<(i64, String)> {
     Some((days * 86_400 + seconds, fraction))
 }
 
+/// The whole seconds of a date.
+pub(super) fn seconds_since_1970(text: &str) -> Option<i64> {
+    date(text).map(|(seconds, _)| seconds)
+}
+
 /// `hh:mm[:ss[.s…]]` and `Z` or an offset.
 fn time_of_day(text: &str) -> Option<(i64, String)> {
     let two = |text: &str, max: i64| {

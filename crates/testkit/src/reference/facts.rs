@@ -7,7 +7,7 @@ use serde_json::Value;
 use keyward_cases::{Case, CaseConstraints, CaseGrant, CaseKey, CasePermission};
 
 use super::caller::{Caller, Kind};
-use super::condition::Context;
+use super::condition::{Context, seconds_since_1970};
 use super::operations::{Resource, has_encryption_context, has_request_alias};
 use super::pattern::segment;
 use super::statement::{strings, text};
@@ -48,11 +48,11 @@ fn verbatim(given: &BTreeMap<String, Value>) -> Context {
         context.list(name, strings(value).unwrap_or_default());
     }
     // aws:EpochTime follows aws:CurrentTime.
-    let time = given.iter().find(|(name, _)| name.eq_ignore_ascii_case("aws:CurrentTime"));
-    if let Some((_, time)) = time
-        && !given.keys().any(|name| name.eq_ignore_ascii_case("aws:EpochTime"))
+    let said = |wanted: &str| given.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
+    if let (Some(time), None) = (said("aws:CurrentTime").and_then(text), said("aws:EpochTime"))
+        && let Some(seconds) = seconds_since_1970(&time)
     {
-        context.list("aws:EpochTime", strings(time).unwrap_or_default());
+        context.say("aws:EpochTime", seconds.to_string());
     }
     context
 }

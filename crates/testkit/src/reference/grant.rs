@@ -21,10 +21,10 @@ pub(super) fn constraints_met(grant: &CaseGrant, op: &str, pairs: &BTreeMap<Stri
 /// [A615] Whether the parent, which alone allows CreateGrant, covers the child.
 pub(super) fn child_is_covered(parent: &CaseGrant, child: &CaseGrant) -> bool {
     let (of_parent, of_child) = (&parent.constraints, &child.constraints);
-    let equals = |wanted: &BTreeMap<String, String>| of_child.encryption_context_equals.as_ref().is_some_and(|pairs| same(wanted, pairs));
+    let equals = |wanted: &BTreeMap<String, String>| of_child.encryption_context_equals.as_ref() == Some(wanted);
     let at_least = |wanted: &BTreeMap<String, String>| {
         let pairs = of_child.encryption_context_equals.as_ref().or(of_child.encryption_context_subset.as_ref());
-        pairs.is_some_and(|pairs| within(wanted, pairs))
+        pairs.is_some_and(|pairs| wanted.iter().all(|(name, value)| pairs.get(name) == Some(value)))
     };
     child.operations.iter().all(|operation| parent.operations.contains(operation))
         && of_parent.encryption_context_equals.as_ref().is_none_or(equals)

@@ -33,7 +33,7 @@ pub(super) fn parameters(case: &Case) -> Option<Stop> {
 /// State, ciphertext, DryRun, in this order.
 pub(super) fn key_and_rest(case: &Case) -> Option<Stop> {
     let request = &case.request;
-    let uses = |arn: &str| request.authorize.iter().any(|permission| is_cryptographic(&permission.op) && permission.resource == arn);
+    let uses = |arn: &str| request.authorize.iter().any(|permission| needs_enabled(&permission.op) && permission.resource == arn);
     if case.setup.keys.iter().any(|key| key.state.as_deref() == Some("Disabled") && uses(&key.arn)) {
         return Some(Stop { error: "DisabledException", layer: "key-state" });
     }
@@ -46,10 +46,21 @@ pub(super) fn key_and_rest(case: &Case) -> Option<Stop> {
     (request.params.get("DryRun") == Some(&true.into())).then_some(Stop { error: "DryRunOperationException", layer: "dry-run" })
 }
 
+/// [K85] The operations that a disabled key refuses.
+fn needs_enabled(permission: &str) -> bool {
+    const OTHERS: [&str; 7] =
+        ["GetPublicKey", "CreateGrant", "EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand", "ReplicateKey", "UpdatePrimaryRegion"];
+    is_cryptographic(permission) || OTHERS.contains(&permission)
+}
+
 /// [A603] [A605] [A607] [A610]
 fn grant_is_refused(case: &Case, grant: &CaseGrant) -> Option<&'static str> {
     const INVALID: Option<&str> = Some("ValidationException");
     let key = case.request.authorize.first().and_then(|permission| case.setup.keys.iter().find(|key| key.arn == permission.resource))?;
+    // [A605]
+    if !grant.grantee_principal.iter().all(|arn| exists(case, arn)) {
+        return Some("InvalidArnException");
+    }
     // [A607]
     if grant.grantee_principal.is_some() == grant.grantee_service_principal.is_some()
         || grant.retiring_principal.is_some() && grant.retiring_service_principal.is_some()
@@ -59,11 +70,6 @@ fn grant_is_refused(case: &Case, grant: &CaseGrant) -> Option<&'static str> {
     let has_retiring = grant.retiring_principal.is_some() || grant.retiring_service_principal.is_some();
     if grant.grantee_service_principal.is_some() && (grant.constraints.source_arn.is_none() || !has_retiring) {
         return INVALID;
-    }
-    // [A605]
-    let parties = [&grant.grantee_principal, &grant.retiring_principal];
-    if !parties.into_iter().flatten().all(|arn| exists(case, arn)) {
-        return Some("InvalidArnException");
     }
     // [A610]
     if grant.constraints.encryption_context_equals.is_some() && grant.constraints.encryption_context_subset.is_some() {

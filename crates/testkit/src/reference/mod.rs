@@ -96,3 +96,9 @@ fn locks_in(case: &Case, caller: &Caller<'_>, policy: &serde_json::Value, key_ar
     let document = Document { pointer: "/request/new_policy".into(), body: policy };
     permission::decide(case, caller, &put, Some(&document)).allowed
 }
+
+/// The condition keys of a permission of a case and their values, for the generators, which aim at them.
+pub(crate) fn known(case: &Case, permission: &CasePermission) -> Vec<(String, Vec<String>)> {
+    let key = case.setup.keys.iter().find(|key| key.arn == permission.resource);
+    Caller::of(case).map(|caller| facts::context(case, &caller, permission, key).entries).unwrap_or_default()
+}

@@ -27,12 +27,7 @@ pub(super) fn decide(case: &Case, caller: &Caller<'_>, permission: &CasePermissi
     let context = facts::context(case, caller, permission, key);
     let asked = Asked { case, caller, permission, key, resource, question: question(permission, resource, caller, &context) };
     let owner = if resource == Resource::None { caller.account } else { segment(&permission.resource, 4) };
-    let foreign = caller.kind != Kind::Service && owner != caller.account;
-
-    // [A313] Whatever the policies say.
-    if foreign && !works_across_accounts(&permission.op) {
-        return denied("operation", Vec::new());
-    }
+    let foreign = caller.kind != Kind::Service && resource == Resource::Key && owner != caller.account;
 
     let scp_levels: Vec<Weighed> = asked.scp_levels().iter().map(|level| asked.weigh(level, By::Caller)).collect();
     let scp_denies: Vec<String> = scp_levels.iter().flat_map(|level| level.denies.clone()).collect();
@@ -87,32 +82,38 @@ pub(super) fn decide(case: &Case, caller: &Caller<'_>, permission: &CasePermissi
         }
     }
 
-    // [A904] In the order of the table; [A906] for a key of another account the caller's own side first.
-    let own_denies = [("scp", scp_denies), ("identity", identity.denies), ("boundary", boundary.denies), ("session", session.denies)];
-    let key_denies = [("rcp", rcp.denies), ("endpoint", endpoint.denies), ("key-policy", key_policy.denies)];
-    let denies: Vec<(&'static str, Vec<String>)> =
-        own_denies.into_iter().chain(key_denies).filter(|(_, statements)| !statements.is_empty()).collect();
-    let first_deny = |layers: &[&str]| {
-        let found = layers.iter().find_map(|layer| denies.iter().find(|(of, _)| of == layer));
-        found.map(|(layer, statements)| denied(layer, statements.clone()))
+    let chosen = || if permission.op == "RetireGrant" { first_way(&routes, &limits) } else { best_way(&routes, &limits) };
+    let scp_or_endpoint_silent = || match (scp_silent, endpoint_silent) {
+        (true, _) => Some(denied("scp", Vec::new())),
+        (false, true) => Some(denied("endpoint", Vec::new())),
+        (false, false) => None,
     };
-    let refusal_for_want_of_an_allow =
-        || if scp_silent { Some(denied("scp", Vec::new())) } else { endpoint_silent.then(|| denied("endpoint", Vec::new())) };
-    let chosen = choose(&routes, &limits, if permission.op == "RetireGrant" { "grant" } else { "key-policy" });
+    let deny = |layer: &'static str, statements: &[String]| (!statements.is_empty()).then(|| denied(layer, statements.to_vec()));
+    let own_deny = || {
+        deny("scp", &scp_denies)
+            .or_else(|| deny("endpoint", &endpoint.denies))
+            .or_else(|| deny("identity", &identity.denies))
+            .or_else(|| deny("boundary", &boundary.denies))
+            .or_else(|| deny("session", &session.denies))
+    };
     if foreign {
-        let own_side = || {
-            if scp_silent {
-                return Some(denied("scp", Vec::new()));
-            }
-            own_side_silent(&routes, &limits).map(|layer| denied(layer, Vec::new()))
-        };
-        return first_deny(&["scp", "identity", "boundary", "session"])
-            .or_else(own_side)
-            .or_else(|| first_deny(&["rcp", "endpoint", "key-policy"]))
-            .or_else(refusal_for_want_of_an_allow)
-            .unwrap_or(chosen);
+        // [A906] The caller's own side first, silent or not; [A313] whatever the owner's policies say.
+        return own_deny()
+            .or_else(|| (!works_across_accounts(&permission.op)).then(|| denied("operation", Vec::new())))
+            .or_else(scp_or_endpoint_silent)
+            .or_else(|| own_side_silent(&routes, &limits).filter(|_| permission.op != "RetireGrant").map(|layer| denied(layer, Vec::new())))
+            .or_else(|| deny("rcp", &rcp.denies))
+            .or_else(|| deny("key-policy", &key_policy.denies))
+            .unwrap_or_else(chosen);
     }
-    first_deny(&["rcp", "scp", "endpoint", "key-policy", "identity", "boundary", "session"]).or_else(refusal_for_want_of_an_allow).unwrap_or(chosen)
+    // [A904] In the order of the table.
+    deny("rcp", &rcp.denies)
+        .or_else(|| deny("scp", &scp_denies))
+        .or_else(|| deny("endpoint", &endpoint.denies))
+        .or_else(|| deny("key-policy", &key_policy.denies))
+        .or_else(own_deny)
+        .or_else(scp_or_endpoint_silent)
+        .unwrap_or_else(chosen)
 }
 
 fn denied(layer: &'static str, statements: Vec<String>) -> Outcome {
@@ -199,7 +200,10 @@ impl<'a> Asked<'a> {
     /// [A324] [A325] [A326] [A321] [A322] The RCPs of the owner.
     fn rcps(&self, owner: &str) -> Vec<Document<'a>> {
         let aws_managed = self.key.is_some_and(|key| key.manager.as_deref() == Some("AWS"));
-        let exempt = self.resource == Resource::None || aws_managed || self.permission.op == "RetireGrant" || self.caller.is_service_linked();
+        let exempt = [Resource::None, Resource::KeyToBe].contains(&self.resource)
+            || aws_managed
+            || self.permission.op == "RetireGrant"
+            || self.caller.is_service_linked();
         let account = self.case.setup.accounts.get(owner).filter(|account| !account.management && !exempt);
         account.map(|account| documents(&account.rcps, &format!("/setup/accounts/{owner}/rcps"))).unwrap_or_default()
     }
@@ -259,30 +263,24 @@ impl<'a> Asked<'a> {
         let Some((at, grant)) = found else { return Vec::new() };
         let pointer = vec![format!("/setup/grants/{at}")];
         let mut routes = Vec::new();
-        // (1) The retiring principal needs nothing; (5) an account does, unless its root user calls.
-        match retiring_principal(grant, self.caller) {
-            Some(As::Account) => routes.push(self.account_retires(&pointer, identity_allows)),
-            Some(_) => routes.push(Route { layer: "grant", statements: pointer.clone(), identity: false, limited: false }),
-            None => {}
+        // (1)
+        let retiring = retiring_principal(grant, self.caller);
+        if retiring.is_some_and(|named| named != As::Account) {
+            routes.push(Route { layer: "grant", statements: pointer.clone(), identity: false, limited: false });
         }
         // (2)
         if let Some(grantee) = grantee(grant, self.caller).filter(|_| grant_allows_retiring(grant)) {
             routes.push(route_for(grantee, self.caller, "grant", pointer.clone()));
         }
-        // (3) (4)
+        // (3) (4) (5)
         let issuing = grant.issuing_account.as_deref().unwrap_or(owner);
-        if self.caller.kind != Kind::Service && [issuing, owner].contains(&self.caller.account) {
-            routes.push(self.account_retires(&pointer, identity_allows));
+        let concerned = [issuing, owner].contains(&self.caller.account) || retiring == Some(As::Account);
+        if concerned && self.caller.kind == Kind::Root {
+            routes.push(Route { layer: "grant", statements: pointer, identity: false, limited: true });
+        } else if concerned {
+            routes.push(Route { layer: "identity", statements: identity_allows.to_vec(), identity: true, limited: true });
         }
         routes
-    }
-
-    fn account_retires(&self, pointer: &[String], identity_allows: &[String]) -> Route {
-        if self.caller.kind == Kind::Root {
-            Route { layer: "grant", statements: pointer.to_vec(), identity: false, limited: true }
-        } else {
-            Route { layer: "identity", statements: identity_allows.to_vec(), identity: true, limited: true }
-        }
     }
 }
 
@@ -307,8 +305,7 @@ fn party(principal: Option<&str>, service: Option<&str>, caller: &Caller<'_>) ->
     if caller.kind == Kind::Service {
         return (service == Some(caller.arn)).then_some(As::Service);
     }
-    // [A608] A user is the user, not the federated sessions that it made.
-    principal.and_then(|arn| names(arn, caller, true)).filter(|named| *named != As::UserBehind)
+    principal.and_then(|arn| names(arn, caller, true))
 }
 
 /// A way in and what it still needs.
@@ -336,8 +333,8 @@ impl Route {
 /// [A212]–[A218] What being named in this way is worth.
 fn route_for(named: As, caller: &Caller<'_>, layer: &'static str, statements: Vec<String>) -> Route {
     let (identity, limited) = match named {
-        // [A212] [A214] [A215] [A216] [A208]
-        As::User | As::Session | As::Anyone | As::FederatedUser | As::Service => (false, false),
+        // [A212] [A214] [A215] [A216] [A208]; [A210] a task policy limits the root user however it is named.
+        As::User | As::Session | As::Anyone | As::FederatedUser | As::Service => (false, caller.kind == Kind::Root),
         // [A213] [A217]
         As::Role | As::UserBehind => (false, true),
         // [A218] [A209]
@@ -374,17 +371,22 @@ fn key_policy_routes(allows: &[(String, Vec<As>)], caller: &Caller<'_>, foreign:
 }
 
 /// [A308] Any open way; the first in the order key policy, identity policies, grants is the layer (cases/README.md).
-fn choose(routes: &[Route], limits: &Limits, closed: &'static str) -> Outcome {
+fn best_way(routes: &[Route], limits: &Limits) -> Outcome {
     for layer in ["key-policy", "identity", "grant"] {
         let open: Vec<&Route> = routes.iter().filter(|route| route.layer == layer && route.is_open(limits)).collect();
         if !open.is_empty() {
-            let mut statements: Vec<String> = open.iter().flat_map(|route| route.statements.clone()).collect();
-            statements.sort();
-            statements.dedup();
-            return Outcome { allowed: true, layer, statements };
+            return Outcome { allowed: true, layer, statements: open.iter().flat_map(|route| route.statements.clone()).collect() };
         }
     }
-    denied(silent(routes, limits).unwrap_or(closed), Vec::new())
+    denied(silent(routes, limits).unwrap_or("key-policy"), Vec::new())
+}
+
+/// [A620] In the order of its list; the first way that is the caller's is told.
+fn first_way(routes: &[Route], limits: &Limits) -> Outcome {
+    match routes.iter().find(|route| route.is_open(limits)) {
+        Some(open) => Outcome { allowed: true, layer: open.layer, statements: open.statements.clone() },
+        None => denied(silent(routes.get(..1).unwrap_or_default(), limits).unwrap_or("grant"), Vec::new()),
+    }
 }
 
 /// [A904] The last four lines: what keeps the ways shut, if there are ways.
@@ -399,17 +401,13 @@ fn silent(routes: &[Route], limits: &Limits) -> Option<&'static str> {
     })
 }
 
-/// [A906] What of the caller's own side is silent: identity policies, boundary, session policy (A312), unless a grant
-/// stands in for them (A641).
+/// [A906] What of the caller's own side is silent (A312), unless a grant stands in for it (A641).
 fn own_side_silent(routes: &[Route], limits: &Limits) -> Option<&'static str> {
-    if routes.iter().any(|route| route.is_open(limits)) {
-        return None;
+    match limits {
+        _ if routes.iter().any(|route| route.is_open(limits)) => None,
+        Limits { identity_silent: true, .. } => Some("identity"),
+        Limits { boundary_silent: true, .. } => Some("boundary"),
+        Limits { session_silent: true, .. } => Some("session"),
+        _ => None,
     }
-    if limits.identity_silent && routes.iter().all(|route| route.identity) {
-        return Some("identity");
-    }
-    if limits.boundary_silent {
-        return Some("boundary");
-    }
-    limits.session_silent.then_some("session")
 }
