@@ -78,19 +78,14 @@ impl Context {
 
 /// Whether the condition holds: all operators and all keys of them (A150).
 pub(super) fn holds(condition: &Value, effect: Effect, variables: bool, context: &Context) -> bool {
-    let Some(operators) = condition.as_object() else { return unreadable(effect) };
-    operators.iter().all(|(operator, keys)| match (Operator::named(operator), keys.as_object()) {
-        (Some(operator), Some(keys)) => keys.iter().all(|(key, values)| match strings(values) {
-            Some(wanted) => operator.test(context.fact(key), &wanted, effect, variables, context),
-            None => unreadable(effect),
-        }),
-        _ => unreadable(effect),
+    // What cannot be read is in no statement that has an effect (A110).
+    let operators = condition.as_object().into_iter().flatten();
+    operators.filter_map(|(operator, keys)| Some((Operator::named(operator)?, keys.as_object()?))).all(|(operator, keys)| {
+        keys.iter().all(|(key, values)| {
+            let wanted = strings(values).unwrap_or_default();
+            operator.test(context.fact(key), &wanted, effect, variables, context)
+        })
     })
-}
-
-/// What a stored policy holds that cannot be judged never lets anybody in and keeps everybody out.
-fn unreadable(effect: Effect) -> bool {
-    effect == Effect::Deny
 }
 
 pub(super) struct Operator {

@@ -37,21 +37,29 @@ fn document_is_fine(case: &Case, policy: &Value, partition: &str) -> bool {
 
 /// [A103] [A104] [A129]
 fn statement_is_fine(case: &Case, statement: &Value, partition: &str) -> bool {
+    let principal = |name: &str| statement.get(name).map(|principal| principals_are_fine(case, principal, partition));
+    let principal = match (principal("Principal"), principal("NotPrincipal")) {
+        (Some(fine), None) => fine,
+        (None, Some(fine)) => fine && statement.get("Effect").is_some_and(|effect| effect == "Deny"),
+        _ => false,
+    };
+    is_well_formed(statement) && principal && statement.get("Sid").is_none_or(Value::is_string) && !is_overly_permissive(statement)
+}
+
+/// [A103] [A105] [A110] What a stored statement must be to have any effect.
+pub(super) fn is_well_formed(statement: &Value) -> bool {
     let Some(elements) = statement.as_object() else { return false };
-    let has = |name: &str| elements.contains_key(name);
-    let effect = elements.get("Effect").and_then(Value::as_str);
+    let both = |one: &str, other: &str| elements.contains_key(one) && elements.contains_key(other);
     elements.iter().all(|(name, value)| match name.as_str() {
-        "Sid" => value.is_string(),
-        "Effect" => matches!(effect, Some("Allow" | "Deny")),
-        "Principal" | "NotPrincipal" => principals_are_fine(case, value, partition),
+        "Effect" => matches!(value.as_str(), Some("Allow" | "Deny")),
         "Action" | "NotAction" | "Resource" | "NotResource" => texts(value).is_some(),
         "Condition" => value.as_object().is_some_and(condition_is_fine),
+        "Sid" | "Principal" | "NotPrincipal" => true,
         _ => false,
-    }) && has("Effect")
-        && has("Principal") != has("NotPrincipal")
-        && !(has("NotPrincipal") && effect == Some("Allow"))
-        && !(has("Action") && has("NotAction"))
-        && !(has("Resource") && has("NotResource"))
+    }) && elements.contains_key("Effect")
+        && !both("Action", "NotAction")
+        && !both("Resource", "NotResource")
+        && !both("Principal", "NotPrincipal")
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
@@ -110,18 +118,22 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// [A150] [A151] [A167]
+/// [A150] [A151]
 fn condition_is_fine(condition: &Map<String, Value>) -> bool {
     condition.iter().all(|(operator, keys)| {
         let (Some(operator), Some(keys)) = (Operator::named(operator), keys.as_object()) else { return false };
-        keys.iter().all(|(key, values)| {
-            let key = key.to_lowercase();
-            let overly_permissive =
-                operator.set == Some(Set::All) && (key.starts_with("kms:encryptioncontext:") || key.starts_with("aws:requesttag/"));
-            let values = strings(values);
-            let presence = |value: &String| ["true", "false"].contains(&value.as_str());
-            !overly_permissive && values.is_some_and(|values| operator.base != Base::Null || values.iter().all(presence))
-        })
+        let presence = |value: &String| ["true", "false"].contains(&value.as_str());
+        // [A163]
+        keys.values().all(|values| strings(values).is_some_and(|values| operator.base != Base::Null || values.iter().all(presence)))
+    })
+}
+
+/// [A167]
+fn is_overly_permissive(statement: &Value) -> bool {
+    let operators = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+    operators.filter(|(name, _)| Operator::named(name).is_some_and(|operator| operator.set == Some(Set::All))).any(|(_, keys)| {
+        let mut keys = keys.as_object().into_iter().flatten().map(|(key, _)| key.to_lowercase());
+        keys.any(|key| key.starts_with("kms:encryptioncontext:") || key.starts_with("aws:requesttag/"))
     })
 }
 

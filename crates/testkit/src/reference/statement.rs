@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::caller::{Caller, Kind};
 use super::condition::{Context, expand, holds};
 use super::pattern::{covers, pieces, segment, segments};
+use super::save::is_well_formed;
 
 /// A policy document and where it stands in the case.
 #[derive(Clone)]
@@ -51,7 +52,7 @@ pub(super) struct Question<'q> {
     pub(super) context: &'q Context,
 }
 
-/// All statements of a document that can be told to allow or to deny.
+/// All statements of a document that have an effect.
 pub(super) fn statements<'c>(document: &Document<'c>) -> Vec<Statement<'c>> {
     // [A102]
     let variables = document.body.get("Version").and_then(Value::as_str) == Some("2012-10-17");
@@ -62,7 +63,8 @@ pub(super) fn statements<'c>(document: &Document<'c>) -> Vec<Statement<'c>> {
             Some("Deny") => Effect::Deny,
             _ => return None,
         };
-        Some(Statement { pointer, body, effect, variables })
+        // [A110] What could not be saved has none.
+        is_well_formed(body).then_some(Statement { pointer, body, effect, variables })
     };
     // [A101]
     match document.body.get("Statement") {
