@@ -381,20 +381,19 @@ fn missing(situation: Situation, subject: &Subject, layers: &Layers) -> Decision
         // [A906] The own side is told first.
         return Decision::silent(own.err().unwrap_or(Layer::KeyPolicy), &["A310", "A906"]);
     }
-    if !resource.direct.is_empty() {
-        return Decision::silent(Layer::Session, &["A210"]);
+    // [A904] The first line that fits. An account grantee delegates as the key policy does (A608).
+    let delegates = !resource.delegated.is_empty() || layers.grants.iter().any(|grant| grant.who == GranteeMatch::OfAccount);
+    if delegates && own == Err(Layer::Identity) {
+        return Decision::silent(Layer::Identity, &["A218", "A307"]);
     }
-    if !resource.bounded.is_empty() {
-        // The named role's limits are what is missing.
-        return Decision::silent(limits(subject, layers).err().unwrap_or(Layer::Boundary), &["A213"]);
-    }
-    if !resource.delegated.is_empty() {
-        return Decision::silent(own.err().unwrap_or(Layer::Identity), &["A218", "A307"]);
-    }
-    match refused_grant_limit(subject, layers) {
-        Some(layer) => Decision::silent(layer, &["A608"]),
-        None => Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
-    }
+    let rules: &'static [&'static str] = match (!resource.direct.is_empty(), !resource.bounded.is_empty(), !resource.delegated.is_empty()) {
+        (true, _, _) => &["A210"],
+        (false, true, _) => &["A213"],
+        (false, false, true) => &["A218", "A307"],
+        (false, false, false) if !layers.grants.is_empty() => &["A608"],
+        (false, false, false) => return Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
+    };
+    Decision::silent(limits(subject, layers).err().unwrap_or(Layer::Boundary), rules)
 }
 
 fn direct_statements(layers: &Layers, limits_pass: bool) -> Vec<StatementRef> {
@@ -427,11 +426,6 @@ fn grant_limit(subject: &Subject, layers: &Layers, who: GranteeMatch) -> Result<
         GranteeMatch::Limited => limits(subject, layers),
         GranteeMatch::OfAccount => own_side(subject, layers),
     }
-}
-
-/// The layer for whose silence a grant that names the caller does not serve.
-fn refused_grant_limit(subject: &Subject, layers: &Layers) -> Option<Layer> {
-    layers.grants.iter().find_map(|grant| grant_limit(subject, layers, grant.who).err()).filter(|layer| *layer != Layer::Identity)
 }
 
 /// (A620)
