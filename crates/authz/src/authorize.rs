@@ -362,8 +362,6 @@ impl Source {
             Self::Both if across => Some(Decision::allow(Layer::Identity, &["A310"], joined(&resource.allows(), &layers.identity.allows))),
             Self::Both if resource.delegated.is_empty() => None,
             Self::Both => Some(Decision::allow(Layer::Identity, &["A307", "A303"], joined(&resource.delegated, &layers.identity.allows))),
-            // [A210] What limits an assumed root limits it whatever allows.
-            Self::Grant if !across && !resource.direct.is_empty() && assumed_root_limited(subject, layers) => None,
             Self::Grant => by_grant(subject, layers),
         }
     }
