@@ -296,6 +296,11 @@ impl Estate<'_> {
             Ok(policy) => policy,
             Err(issue) => return malformed("document", "A110", issue.message),
         };
+        // [A121]
+        let partition = case.request.new_key_arn.as_deref().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
+        if !policy.is_of_partition(partition) {
+            return malformed("document", "A121", "Policy contains a statement with one or more invalid principals.".to_owned());
+        }
         // [A130] Every principal must exist.
         let exists = |kind: &PrincipalKind, name: &str| match kind {
             PrincipalKind::User(arn) | PrincipalKind::Role(arn) => case.setup.principals.iter().any(|principal| principal.arn == arn.as_str()),

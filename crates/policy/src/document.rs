@@ -289,6 +289,13 @@ impl Policy {
         }
     }
 
+    /// Whether every ARN among its principals is of this partition (A121).
+    pub fn is_of_partition(&self, partition: &str) -> bool {
+        let elements = self.statements().iter().filter_map(|statement| statement.principal());
+        let mut arns = elements.flat_map(|element| &element.entries).filter_map(|entry| entry.text.strip_prefix("arn:"));
+        arns.all(|rest| rest.split(':').next() == Some(partition))
+    }
+
     /// What kind of policy it was read as.
     pub fn kind(&self) -> PolicyKind {
         self.kind
