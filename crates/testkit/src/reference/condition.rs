@@ -21,7 +21,7 @@ enum Fact<'c> {
     /// The key is multivalued.
     Many(Vec<&'c str>),
     /// A key of one value that has several (A168).
-    Torn(Vec<&'c str>),
+    Torn,
 }
 
 /// The keys that section 5 calls multivalued.
@@ -71,7 +71,7 @@ impl Context {
             _ if entries.is_empty() => Fact::Absent,
             _ if MULTIVALUED.contains(&key.as_str()) => Fact::Many(values),
             [one] => Fact::One(one),
-            _ => Fact::Torn(values),
+            _ => Fact::Torn,
         }
     }
 }
@@ -178,14 +178,15 @@ impl Operator {
             (Some(Set::Any), Fact::Absent) => self.if_exists,
             // [A160] [A161]
             (None, Fact::Absent) => self.negated || self.if_exists,
+            // [A167] Of a key with one value a set operator sees a set of one.
             (_, Fact::One(value)) => one(value),
             // [A164]
             (None, Fact::Many(_)) => false,
             // [A168]
-            (None, Fact::Torn(_)) => effect == Effect::Deny,
-            // [A165] [A167]
-            (Some(Set::All), Fact::Many(values) | Fact::Torn(values)) => values.into_iter().all(one),
-            (Some(Set::Any), Fact::Many(values) | Fact::Torn(values)) => values.into_iter().any(one),
+            (_, Fact::Torn) => effect == Effect::Deny,
+            // [A165]
+            (Some(Set::All), Fact::Many(values)) => values.into_iter().all(one),
+            (Some(Set::Any), Fact::Many(values)) => values.into_iter().any(one),
         }
     }
 
@@ -246,7 +247,7 @@ fn value_of(variable: &str, context: &Context) -> Option<String> {
     match context.fact(key) {
         Fact::One(value) => Some(value.to_owned()),
         // [A173] [A168]
-        Fact::Absent | Fact::Many(_) | Fact::Torn(_) => default.map(str::to_owned),
+        Fact::Absent | Fact::Many(_) | Fact::Torn => default.map(str::to_owned),
     }
 }
 

@@ -349,9 +349,7 @@ fn key_policy_routes(allows: &[(String, Vec<As>)], caller: &Caller<'_>, foreign:
     let pointers = |wanted: &dyn Fn(&As) -> bool| -> Vec<String> {
         allows.iter().filter(|(_, means)| means.iter().any(wanted)).map(|(pointer, _)| pointer.clone()).collect()
     };
-    let all_means = || allows.iter().flat_map(|(_, means)| means.iter().copied());
     let mut routes = Vec::new();
-    let direct = pointers(&|named| !delegates(named));
     if foreign && caller.kind != Kind::Root {
         // [A310] [A311] [A312] However named: the caller's own account must allow too.
         if !allows.is_empty() {
@@ -360,11 +358,14 @@ fn key_policy_routes(allows: &[(String, Vec<As>)], caller: &Caller<'_>, foreign:
         }
         return routes;
     }
-    for named in all_means().filter(|named| !delegates(named)) {
-        routes.push(route_for(named, caller, "key-policy", direct.clone()));
+    for (pointer, means) in allows {
+        let direct = means.iter().filter(|named| !delegates(named));
+        routes.extend(direct.map(|named| route_for(*named, caller, "key-policy", vec![pointer.clone()])));
     }
-    if all_means().any(|named| delegates(&named)) {
-        let statements = pointers(&delegates).into_iter().chain(identity_allows.iter().cloned()).collect();
+    // [A303]
+    let delegating = pointers(&delegates);
+    if !delegating.is_empty() {
+        let statements = delegating.into_iter().chain(identity_allows.iter().cloned()).collect();
         routes.push(Route { layer: "identity", statements, identity: true, limited: true });
     }
     routes
