@@ -333,6 +333,13 @@ impl Estate<'_> {
         facts.arn = arn.parse().map_err(|error: keyward_authz::ParseNameError| error.to_string())?;
         facts.policy = ResourcePolicy::unbound(policy);
         facts.ram_policy = None;
+        if case.request.operation != "PutKeyPolicy" {
+            // [A406] [A407] A key that is being made has the tags that the request gives it and no alias yet.
+            facts.tags = case.request.params.get("Tags").and_then(string_map).unwrap_or_default();
+            facts.aliases = Vec::new();
+            facts.manager = KeyManager::Customer;
+            facts.multi_region = (case.request.operation == "ReplicateKey").then_some(MultiRegionKeyType::Replica);
+        }
         let account = case.setup.accounts.get(facts.arn.account().as_str());
         let rcps = account.map(rcps).unwrap_or_default();
         let organization = account.and_then(membership);

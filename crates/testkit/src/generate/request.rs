@@ -311,7 +311,9 @@ fn add_half(chance: &mut Chance, case: &Value, half: &mut Value, params: &Map<St
     if ["CreateKey", "TagResource"].contains(&op.as_str())
         && let Some(tags) = params.get("Tags").and_then(Value::as_object)
     {
-        for (name, value) in tags {
+        // Names that differ by case only stay in the parameters: a context names no key twice.
+        let twice = |name: &str| tags.keys().filter(|other| other.eq_ignore_ascii_case(name)).count() > 1;
+        for (name, value) in tags.iter().filter(|(name, _)| !twice(name)) {
             context.insert(format!("aws:RequestTag/{name}"), value.clone());
         }
         context.insert("aws:TagKeys".into(), tags.keys().cloned().collect());

@@ -50,7 +50,7 @@ fn bend(chance: &mut Chance, value: &mut Value, place: &str) {
     match value {
         Value::Object(members) if place.ends_with("/Condition") => bend_condition(chance, members),
         Value::Object(members) if members.contains_key("Effect") => bend_statement(chance, members),
-        Value::Object(members) if !place.contains("/Statement") => bend_data(chance, members),
+        Value::Object(members) if !place.contains("/Statement") => bend_data(chance, members, place.ends_with("/context")),
         Value::Object(members) => bend_names(chance, members),
         Value::Array(values) if place.contains("/Statement/") => bend_list(chance, values),
         Value::String(text) if place.contains("/Condition/") => *value = bent_value(chance, text),
@@ -293,14 +293,21 @@ fn bend_list(chance: &mut Chance, values: &mut Vec<Value>) {
 }
 
 /// Tags, encryption contexts and verbatim contexts: other values, names that differ by case only.
-fn bend_data(chance: &mut Chance, members: &mut Map<String, Value>) {
+fn bend_data(chance: &mut Chance, members: &mut Map<String, Value>, of_keys: bool) {
     let names: Vec<String> = members.keys().cloned().collect();
     let name = chance.pick(&names);
     match members.get(&name).cloned() {
         Some(Value::String(text)) => {
             let value = if chance.percent(50) { chance.pick(&ODD_VALUES).to_owned() } else { bent_text(chance, &text) };
-            let name = if chance.percent(70) { name } else { name.to_uppercase() };
-            members.insert(name, json!(value));
+            if chance.percent(30) {
+                // A context names no key twice, whatever its case.
+                if of_keys {
+                    members.remove(&name);
+                }
+                members.insert(name.to_uppercase(), json!(value));
+            } else {
+                members.insert(name, json!(value));
+            }
         }
         Some(Value::Array(values)) if chance.percent(50) => {
             members.insert(name, json!(values.into_iter().skip(1).collect::<Vec<_>>()));

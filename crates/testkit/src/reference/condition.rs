@@ -180,44 +180,50 @@ impl Operator {
             (None, Fact::Absent) => self.negated || self.if_exists,
             // [A167] Of a key with one value a set operator sees a set of one.
             (_, Fact::One(value)) => one(value),
-            // [A164]
-            (None, Fact::Many(_)) => false,
+            // [A164] Without values it is a missing key.
+            (None, Fact::Many(values)) => values.is_empty() && (self.negated || self.if_exists),
             // [A168]
             (_, Fact::Torn) => effect == Effect::Deny,
             // [A165]
             (Some(Set::All), Fact::Many(values)) => values.into_iter().all(one),
+            (Some(Set::Any), Fact::Many(values)) if values.is_empty() => self.if_exists,
             (Some(Set::Any), Fact::Many(values)) => values.into_iter().any(one),
         }
     }
 
     /// One value of the request: some wanted value fits, or with a negated operator none does (A150).
     fn one(&self, value: &str, wanted: &[String], variables: bool, context: &Context) -> bool {
-        let fits = wanted.iter().any(|wanted| {
-            // [A170] [A171] Without a value for a variable nothing fits.
-            let text = |wildcards| expand(wanted, wildcards, variables, context);
-            match self.base {
-                Base::Text => text(false).is_some_and(|wanted| covers(&wanted, value)),
-                Base::TextIgnoringCase => text(false).is_some_and(|wanted| spelled(&wanted).to_lowercase() == value.to_lowercase()),
-                Base::TextLike => text(true).is_some_and(|wanted| covers(&wanted, value)),
-                Base::Arn => text(true).is_some_and(|wanted| arn_fits(&wanted, value)),
-                Base::Number(ways) => compared(number(value), number(wanted), ways),
-                Base::Date(ways) => compared(date(value), date(wanted), ways),
-                Base::Bool => ["true", "false"].iter().any(|truth| value.eq_ignore_ascii_case(truth) && wanted.eq_ignore_ascii_case(truth)),
-                Base::Binary => base64(value).is_some_and(|bytes| base64(wanted) == Some(bytes)),
-                Base::Ip => ip_fits(wanted, value),
-                Base::Null => false,
-            }
-        });
-        fits != self.negated
+        let fits: Vec<Option<bool>> = wanted.iter().map(|wanted| self.fits(value, wanted, variables, context)).collect();
+        if self.negated { fits.iter().all(|fits| *fits == Some(false)) } else { fits.contains(&Some(true)) }
+    }
+
+    /// Whether the value fits a wanted one; nothing when they cannot be compared, which is false either way (A157).
+    fn fits(&self, value: &str, wanted: &str, variables: bool, context: &Context) -> Option<bool> {
+        // [A170] [A171] Without a value for a variable nothing fits.
+        let text = |wildcards| expand(wanted, wildcards, variables, context);
+        match self.base {
+            Base::Text => Some(text(false).is_some_and(|wanted| covers(&wanted, value))),
+            Base::TextIgnoringCase => Some(text(false).is_some_and(|wanted| spelled(&wanted).to_lowercase() == value.to_lowercase())),
+            Base::TextLike => Some(text(true).is_some_and(|wanted| covers(&wanted, value))),
+            // [A156] What is no ARN fits nothing.
+            Base::Arn => Some(text(true).is_some_and(|wanted| arn_fits(&wanted, value))),
+            Base::Number(ways) => compared(number(value), number(wanted), ways),
+            Base::Date(ways) => compared(date(value), date(wanted), ways),
+            Base::Bool => Some(text(false).is_some_and(|wanted| truth(&spelled(&wanted)).is_some_and(|wanted| truth(value) == Some(wanted)))),
+            Base::Binary => Some(base64(value).is_some_and(|bytes| base64(wanted) == Some(bytes))),
+            Base::Ip => ip_fits(wanted, value),
+            Base::Null => None,
+        }
     }
 }
 
-fn compared<T: Ord>(value: Option<T>, wanted: Option<T>, ways: Wanted) -> bool {
-    match (value, wanted) {
-        (Some(value), Some(wanted)) => ways.contains(&value.cmp(&wanted)),
-        // [A157]
-        _ => false,
-    }
+/// [A159]
+fn truth(text: &str) -> Option<bool> {
+    text.to_ascii_lowercase().parse().ok()
+}
+
+fn compared<T: Ord>(value: Option<T>, wanted: Option<T>, ways: Wanted) -> Option<bool> {
+    Some(ways.contains(&value?.cmp(&wanted?)))
 }
 
 /// A value of a policy with its variables replaced (A170–A173); nothing when one has no value.
@@ -365,19 +371,15 @@ fn days_before(year: i64) -> i64 {
 }
 
 /// [A159] A network or one address.
-fn ip_fits(wanted: &str, value: &str) -> bool {
+fn ip_fits(wanted: &str, value: &str) -> Option<bool> {
     let (network, length) = wanted.split_once('/').map_or((wanted, None), |(network, length)| (network, Some(length)));
     let bits = |address: IpAddr| match address {
         IpAddr::V4(address) => (32, u128::from(address.to_bits())),
         IpAddr::V6(address) => (128, address.to_bits()),
     };
-    let (Ok(network), Ok(value)) = (network.parse().map(bits), value.parse().map(bits)) else { return false };
-    let length = match length.map(str::parse::<u32>) {
-        None => network.0,
-        Some(Ok(length)) if length <= network.0 => length,
-        Some(_) => return false,
-    };
-    network.0 == value.0 && (length == 0 || network.1 >> (network.0 - length) == value.1 >> (network.0 - length))
+    let (network, value) = (bits(network.parse().ok()?), bits(value.parse().ok()?));
+    let length = length.map_or(Some(network.0), |length| length.parse().ok().filter(|length| *length <= network.0))?;
+    Some(network.0 == value.0 && (length == 0 || network.1 >> (network.0 - length) == value.1 >> (network.0 - length)))
 }
 
 /// [A159]

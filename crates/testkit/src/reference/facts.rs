@@ -18,14 +18,12 @@ pub(super) fn context(case: &Case, caller: &Caller<'_>, permission: &CasePermiss
     about_the_caller(&mut derived, case, caller);
     about_the_way(&mut derived, case, caller, permission);
     about_the_resource(&mut derived, case, caller, permission);
-    let resource = Resource::of(permission);
-    if resource == Resource::Key || permission.op == "CreateKey" || permission.op.contains("CustomKeyStore") {
-        // [A511]
-        if caller.kind != Kind::Service {
-            derived.say("kms:CallerAccount", caller.account);
-        }
+    let on_a_key = [Resource::Key, Resource::KeyToBe].contains(&Resource::of(permission)) || permission.op == "CreateKey";
+    // [A511]
+    if (on_a_key || permission.op.contains("CustomKeyStore")) && caller.kind != Kind::Service {
+        derived.say("kms:CallerAccount", caller.account);
     }
-    if let Some(via) = case.request.via_service.as_ref().filter(|_| resource == Resource::Key || permission.op == "CreateKey") {
+    if let Some(via) = case.request.via_service.as_ref().filter(|_| on_a_key) {
         // [A512]
         derived.say("kms:ViaService", via);
     }

@@ -14,10 +14,11 @@ mod permission;
 mod save;
 mod statement;
 
-use keyward_cases::{Case, CasePermission};
+use keyward_cases::{Case, CaseKey, CasePermission};
 
 use self::caller::Caller;
 use self::later::Stop;
+use self::permission::NewPolicy;
 use self::statement::Document;
 
 /// What the reference says about a case, in the words of `cases/README.md`.
@@ -94,7 +95,35 @@ fn locks_in(case: &Case, caller: &Caller<'_>, policy: &serde_json::Value, key_ar
         context: [("kms:PolicyName".to_owned(), "default".into())].into(),
     };
     let document = Document { pointer: "/request/new_policy".into(), body: policy };
-    permission::decide(case, caller, &put, Some(&document)).allowed
+    permission::decide(case, caller, &put, Some(&NewPolicy { document, key: key_to_be(case, key_arn) })).allowed
+}
+
+/// The key that the new policy is for: the one that is there, or one as the request asks for it (A406, A407).
+fn key_to_be(case: &Case, key_arn: &str) -> CaseKey {
+    let request = &case.request;
+    let named = request.authorize.first().map(|permission| permission.resource.as_str());
+    let there = case.setup.keys.iter().find(|key| Some(key.arn.as_str()) == named);
+    if request.operation == "PutKeyPolicy"
+        && let Some(key) = there
+    {
+        return key.clone();
+    }
+    let param = |name: &str| request.params.get(name).and_then(statement::text);
+    let replica = request.operation == "ReplicateKey";
+    let tags = request.params.get("Tags").and_then(serde_json::Value::as_object);
+    CaseKey {
+        arn: key_arn.to_owned(),
+        policy: serde_json::Value::Null,
+        ram_policy: None,
+        key_spec: if replica { there.and_then(|key| key.key_spec.clone()) } else { param("KeySpec") },
+        key_usage: if replica { there.and_then(|key| key.key_usage.clone()) } else { param("KeyUsage") },
+        origin: if replica { there.and_then(|key| key.origin.clone()) } else { param("Origin") },
+        manager: None,
+        multi_region_key_type: replica.then(|| "REPLICA".to_owned()),
+        aliases: Vec::new(),
+        tags: tags.map(|tags| tags.iter().filter_map(|(name, value)| Some((name.clone(), statement::text(value)?))).collect()).unwrap_or_default(),
+        state: None,
+    }
 }
 
 /// The condition keys of a permission of a case and their values, for the generators, which aim at them.

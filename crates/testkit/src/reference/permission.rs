@@ -19,10 +19,16 @@ pub(super) struct Outcome {
     pub(super) statements: Vec<String>,
 }
 
-/// Decides one permission. `new_policy` stands in for the policies of the key in the lockout check (A701).
-pub(super) fn decide(case: &Case, caller: &Caller<'_>, permission: &CasePermission, new_policy: Option<&Document<'_>>) -> Outcome {
+/// The policy that a key will have, and the key (A701).
+pub(super) struct NewPolicy<'c> {
+    pub(super) document: Document<'c>,
+    pub(super) key: CaseKey,
+}
+
+/// Decides one permission. In the lockout check the new policy stands in for the policies of the key (A701).
+pub(super) fn decide(case: &Case, caller: &Caller<'_>, permission: &CasePermission, new_policy: Option<&NewPolicy<'_>>) -> Outcome {
     let key_at = case.setup.keys.iter().position(|key| key.arn == permission.resource);
-    let key = key_at.and_then(|at| case.setup.keys.get(at));
+    let key = new_policy.map(|new| &new.key).or_else(|| key_at.and_then(|at| case.setup.keys.get(at)));
     let resource = if permission.identity_only && Resource::of(permission) == Resource::Key { Resource::KeyToBe } else { Resource::of(permission) };
     let context = facts::context(case, caller, permission, key);
     let asked = Asked { case, caller, permission, key, resource, question: question(permission, resource, caller, &context) };
@@ -35,14 +41,15 @@ pub(super) fn decide(case: &Case, caller: &Caller<'_>, permission: &CasePermissi
     let identity = asked.weigh(&asked.identity_policies(), By::Caller);
     let boundary = asked.weigh(&asked.boundary(), By::Caller);
     let session = asked.weigh(&asked.session_policies(), By::Caller);
-    let rcp = asked.weigh(&asked.rcps(owner), By::Principal);
+    // [A109] The principal of an RCP is everyone.
+    let rcp = asked.weigh(&asked.rcps(owner), By::Caller);
     let endpoint_policy = asked.endpoint_policy();
     let endpoint = asked.weigh(&endpoint_policy, By::Principal);
     let endpoint_silent = !endpoint_policy.is_empty() && endpoint.allows.is_empty();
 
     let key_policy_context = facts::for_key_policies(&context);
     let stored: Vec<Document<'_>> = match (new_policy, key_at) {
-        (Some(policy), _) => vec![policy.clone()],
+        (Some(new), _) => vec![new.document.clone()],
         (None, Some(at)) => asked.key_policies(at),
         (None, None) => Vec::new(),
     };

@@ -76,13 +76,14 @@ fn principals_are_fine(case: &Case, principal: &Value, partition: &str) -> bool 
         return true;
     }
     principal.as_object().is_some_and(|types| {
-        types.iter().all(|(of, values)| {
-            texts(values).is_some_and(|values| match of.as_str() {
-                "AWS" => values.iter().all(|value| value == "*" || exists(case, value, partition)),
-                "Service" => values.iter().all(|value| is_service(value)),
-                _ => false,
+        !types.is_empty()
+            && types.iter().all(|(of, values)| {
+                texts(values).is_some_and(|values| match of.as_str() {
+                    "AWS" => values.iter().all(|value| value == "*" || exists(case, value, partition)),
+                    "Service" => values.iter().all(|value| is_service(value)),
+                    _ => false,
+                })
             })
-        })
     })
 }
 

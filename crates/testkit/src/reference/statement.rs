@@ -137,14 +137,16 @@ impl Statement<'_> {
     /// Whether a Deny reaches the caller (A128, A220, A221).
     pub(super) fn denies(&self, caller: &Caller<'_>, stored: bool) -> bool {
         let Some(exempted) = self.body.get("NotPrincipal") else { return !self.means(caller, stored).is_empty() };
-        if self.body.get("Principal").is_some() {
+        let exempted = entries(exempted);
+        // [A104] That names nobody is no element at all.
+        if exempted.is_empty() {
             return false;
         }
         // [A221]
         if caller.has_boundary() {
             return true;
         }
-        let listed: Vec<As> = entries(exempted).iter().filter_map(|entry| means(entry, caller, stored)).collect();
+        let listed: Vec<As> = exempted.iter().filter_map(|entry| means(entry, caller, stored)).collect();
         // [A220]
         let exempt = listed.contains(&As::Anyone) || caller.levels().iter().all(|level| listed.contains(level));
         !exempt
