@@ -624,7 +624,7 @@ impl Reader {
             .map(|(text, span)| {
                 let pattern = ActionPattern::new(&text);
                 if !pattern.well_formed() {
-                    self.issue(span, format!("Policy contains a statement with an invalid action: {text}."));
+                    self.fault(span, format!("Policy contains a statement with an invalid action: {text}."));
                 }
                 pattern
             })
