@@ -56,8 +56,8 @@ impl Estate<'_> {
         }
         let mut statements = Vec::new();
         let (mut layer, mut rules) = ("", Vec::new());
-        for (at, permission) in request.authorize.iter().enumerate() {
-            let (decision, pointers, message) = self.permission(at, permission)?;
+        for permission in &request.authorize {
+            let (decision, pointers, message) = self.permission(permission)?;
             layer = decision.layer().name();
             rules = decision.rules().iter().map(ToString::to_string).collect();
             if !decision.is_allowed() {
@@ -101,9 +101,9 @@ impl Estate<'_> {
         Ok(self.answer("NotFoundException", "identifier", vec!["A908".into()], Vec::new(), message))
     }
 
-    fn permission(&self, at: usize, permission: &CasePermission) -> Result<(Decision, Vec<String>, String), String> {
+    fn permission(&self, permission: &CasePermission) -> Result<(Decision, Vec<String>, String), String> {
         let case = self.case;
-        let verbatim = self.verbatim(at, permission);
+        let verbatim = verbatim(self.case.request.context.iter().chain(&permission.context));
         let key = case.setup.keys.iter().position(|key| key.arn == permission.resource);
         let facts = match key.and_then(|at| case.setup.keys.get(at)) {
             Some(key) => Some(key_facts(case, key)?),
@@ -153,34 +153,6 @@ impl Estate<'_> {
             .map(|at| self.pointer(*at, &permission.resource, key, &on_key, retired_at))
             .collect::<Result<_, String>>()?;
         Ok((decision, pointers, message))
-    }
-
-    /// Context of the item wins over that of the request, that over what is derived from `bypass`, `grant` and `params`.
-    fn verbatim(&self, _at: usize, permission: &CasePermission) -> MapContext {
-        let mut context = MapContext::new();
-        let mut add = |key: &str, value: &Value| {
-            let taken = std::mem::take(&mut context);
-            context = match value {
-                Value::Array(items) => {
-                    let texts: Vec<String> = items.iter().map(text_of).collect();
-                    taken.with_many(key, texts.iter().map(String::as_str))
-                }
-                single => taken.with(key, &text_of(single)),
-            };
-        };
-        for (key, value) in self.case.request.context.iter().chain(&permission.context) {
-            add(key, value);
-        }
-        // aws:EpochTime follows aws:CurrentTime.
-        let now = context.values(&ConditionKey::new("aws:CurrentTime"));
-        let epoch = match &now {
-            Values::One(text) => text.parse::<Timestamp>().ok().map(|time| time.as_second().to_string()),
-            Values::Absent | Values::Many(_) | Values::Clash(_) | Values::Unknown => None,
-        };
-        match epoch {
-            Some(epoch) if !context.contains(&ConditionKey::new("aws:EpochTime")) => context.with("aws:EpochTime", &epoch),
-            _ => context,
-        }
     }
 
     fn pointer(&self, at: StatementRef, resource: &str, key: Option<usize>, on_key: &[Arc<Grant>], retired: Option<usize>) -> Result<String, String> {
@@ -344,16 +316,7 @@ impl Estate<'_> {
         let rcps = account.map(rcps).unwrap_or_default();
         let organization = account.and_then(membership);
         let target = Target { resource: Resource::Key { key: &facts, grants: &[] }, rcps: &rcps, organization: organization.as_ref() };
-        let mut verbatim = MapContext::new().with("kms:PolicyName", "default");
-        for (key, value) in case.request.context.iter().filter(|(key, _)| key.starts_with("aws:")) {
-            verbatim = match value {
-                Value::Array(items) => {
-                    let texts: Vec<String> = items.iter().map(text_of).collect();
-                    verbatim.with_many(key, texts.iter().map(String::as_str))
-                }
-                single => verbatim.with(key, &text_of(single)),
-            };
-        }
+        let verbatim = verbatim(case.request.context.iter()).with("kms:PolicyName", "default");
         let mut request = Request::new(Action::parse("kms:PutKeyPolicy")?, &self.call);
         request.verbatim = Some(&verbatim);
         if authorize(&self.subject, &target, &request).is_allowed() {
@@ -395,6 +358,34 @@ impl Estate<'_> {
             return invalid("A603", "The grant holds an operation that the key does not have.");
         }
         Ok(None)
+    }
+}
+
+/// Context of the item wins over that of the request, that over what is derived from `bypass`, `grant` and `params`.
+fn verbatim<'v>(given: impl Iterator<Item = (&'v String, &'v Value)>) -> MapContext {
+    let mut context = MapContext::new();
+    let mut add = |key: &str, value: &Value| {
+        let taken = std::mem::take(&mut context);
+        context = match value {
+            Value::Array(items) => {
+                let texts: Vec<String> = items.iter().map(text_of).collect();
+                taken.with_many(key, texts.iter().map(String::as_str))
+            }
+            single => taken.with(key, &text_of(single)),
+        };
+    };
+    for (key, value) in given {
+        add(key, value);
+    }
+    // aws:EpochTime follows aws:CurrentTime.
+    let now = context.values(&ConditionKey::new("aws:CurrentTime"));
+    let epoch = match &now {
+        Values::One(text) => text.parse::<Timestamp>().ok().map(|time| time.as_second().to_string()),
+        Values::Absent | Values::Many(_) | Values::Clash(_) | Values::Unknown => None,
+    };
+    match epoch {
+        Some(epoch) if !context.contains(&ConditionKey::new("aws:EpochTime")) => context.with("aws:EpochTime", &epoch),
+        _ => context,
     }
 }
 

@@ -169,7 +169,7 @@ impl Operator {
         if self.base == Base::Null {
             // [A163]
             let absent = matches!(fact, Fact::Absent);
-            return wanted.iter().any(|wanted| wanted == if absent { "true" } else { "false" });
+            return wanted.iter().any(|wanted| truth(wanted) == Some(absent));
         }
         let one = |value: &str| self.one(value, wanted, variables, context);
         match (self.set, fact) {
@@ -222,8 +222,8 @@ fn truth(text: &str) -> Option<bool> {
     text.to_ascii_lowercase().parse().ok()
 }
 
-fn compared<T: Ord>(value: Option<T>, wanted: Option<T>, ways: Wanted) -> Option<bool> {
-    Some(ways.contains(&value?.cmp(&wanted?)))
+fn compared<T: PartialOrd>(value: Option<T>, wanted: Option<T>, ways: Wanted) -> Option<bool> {
+    Some(ways.contains(&value?.partial_cmp(&wanted?)?))
 }
 
 /// A value of a policy with its variables replaced (A170–A173); nothing when one has no value.
@@ -273,27 +273,9 @@ fn arn_fits(pattern: &[Piece], value: &str) -> bool {
     value.first() == Some(&"arn") && value.len() == 6 && wanted.len() == 6 && wanted.iter().zip(value).all(|(wanted, value)| covers(wanted, value))
 }
 
-/// [A157] A decimal number as something that compares: its sign, then its digits.
-fn number(text: &str) -> Option<(i8, Magnitude)> {
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text.strip_prefix('+').unwrap_or(text)), |digits| (true, digits));
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-    if [whole, part].iter().any(|digits| digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit())) {
-        return None;
-    }
-    let (whole, part) = (whole.trim_start_matches('0').to_owned(), part.trim_end_matches('0').to_owned());
-    let zero = whole.is_empty() && part.is_empty();
-    let magnitude = (whole.len(), whole, part);
-    Some(match (zero, negative) {
-        (true, _) => (0, Magnitude::Up(magnitude)),
-        (false, false) => (1, Magnitude::Up(magnitude)),
-        (false, true) => (-1, Magnitude::Down(std::cmp::Reverse(magnitude))),
-    })
-}
-
-#[derive(Eq, Ord, PartialEq, PartialOrd)]
-enum Magnitude {
-    Up((usize, String, String)),
-    Down(std::cmp::Reverse<(usize, String, String)>),
+/// [A157] A floating point number, which neither `inf` nor `nan` is.
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|_| text.chars().all(|char| char.is_ascii_digit() || "+-.eE".contains(char)))
 }
 
 /// [A158] Seconds since 1970 and the digits of their fraction.
@@ -304,7 +286,7 @@ fn date(text: &str) -> Option<(i64, String)> {
     let year = parts.next().and_then(|text| digits(text, 4));
     let (month, day_of_month) = (parts.next(), parts.next());
     let (Some(year), None) = (year, parts.next()) else {
-        return text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())).map(|seconds| (seconds, String::new()));
+        return seconds_since_1970_as_number(text);
     };
     let in_range = |text: Option<&str>| text.map_or(Some(1), |text| digits(text, 2));
     let (month, day) = (in_range(month)?, day_of_month);
@@ -319,6 +301,16 @@ fn date(text: &str) -> Option<(i64, String)> {
     let (seconds, fraction) = time.map_or(Some((0, String::new())), time_of_day)?;
     Some((days * 86_400 + seconds, fraction))
 }
+
+/// Milliseconds count; what lies beyond the year 9999 is no date.
+fn seconds_since_1970_as_number(text: &str) -> Option<(i64, String)> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = seconds.parse().ok().filter(|seconds| *seconds < YEAR_10000 && digits(text.replacen('.', "", 1).as_str()))?;
+    Some((seconds, fraction.trim_end_matches('0').to_owned()))
+}
+
+const YEAR_10000: i64 = 253_402_300_800;
 
 /// The whole seconds of a date.
 pub(super) fn seconds_since_1970(text: &str) -> Option<i64> {

@@ -10,7 +10,7 @@ use super::facts::{self, encryption_context};
 use super::grant::{child_is_covered, constraints_met, grant_allows_retiring};
 use super::operations::{Resource, works_across_accounts};
 use super::pattern::segment;
-use super::statement::{As, Document, Effect, Question, names, statements};
+use super::statement::{As, Document, Effect, Question, Statement, names, statements};
 
 /// What a permission comes to.
 pub(super) struct Outcome {
@@ -42,7 +42,7 @@ pub(super) fn decide(case: &Case, caller: &Caller<'_>, permission: &CasePermissi
     let boundary = asked.weigh(&asked.boundary(), By::Caller);
     let session = asked.weigh(&asked.session_policies(), By::Caller);
     // [A109] The principal of an RCP is everyone.
-    let rcp = asked.weigh(&asked.rcps(owner), By::Caller);
+    let rcp = asked.weigh(&asked.rcps(owner), By::Everyone);
     let endpoint_policy = asked.endpoint_policy();
     let endpoint = asked.weigh(&endpoint_policy, By::Principal);
     let endpoint_silent = !endpoint_policy.is_empty() && endpoint.allows.is_empty();
@@ -155,6 +155,7 @@ struct Asked<'a> {
 enum By {
     Caller,
     Principal,
+    Everyone,
 }
 
 #[derive(Default)]
@@ -172,10 +173,12 @@ struct WeighedKeyPolicy {
 impl<'a> Asked<'a> {
     fn weigh(&self, documents: &[Document<'_>], by: By) -> Weighed {
         let mut weighed = Weighed::default();
-        for statement in documents.iter().flat_map(statements).filter(|statement| statement.is_about(&self.question)) {
+        // [A104]
+        let fitting = |statement: &Statement<'_>| statement.has_principal() == (by != By::Caller) && statement.is_about(&self.question);
+        for statement in documents.iter().flat_map(statements).filter(fitting) {
             match statement.effect {
-                Effect::Deny if by == By::Caller || statement.denies(self.caller, false) => weighed.denies.push(statement.pointer),
-                Effect::Allow if by == By::Caller || !statement.means(self.caller, false).is_empty() => weighed.allows.push(statement.pointer),
+                Effect::Deny if by != By::Principal || statement.denies(self.caller, false) => weighed.denies.push(statement.pointer),
+                Effect::Allow if by != By::Principal || !statement.means(self.caller, false).is_empty() => weighed.allows.push(statement.pointer),
                 Effect::Deny | Effect::Allow => {}
             }
         }

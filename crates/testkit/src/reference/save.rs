@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use keyward_cases::Case;
 
 use super::caller::is_role;
-use super::condition::{Base, Operator, Set};
+use super::condition::{Operator, Set};
 use super::pattern::{segment, segments};
-use super::statement::strings;
+use super::statement::{Entry, entries, strings};
 
 /// The policy that is to be saved, or nothing when it is malformed.
 pub(super) fn read(case: &Case, sent: &Value, key_arn: &str) -> Option<Value> {
@@ -52,14 +52,23 @@ pub(super) fn is_well_formed(statement: &Value) -> bool {
     let both = |one: &str, other: &str| elements.contains_key(one) && elements.contains_key(other);
     elements.iter().all(|(name, value)| match name.as_str() {
         "Effect" => matches!(value.as_str(), Some("Allow" | "Deny")),
-        "Action" | "NotAction" | "Resource" | "NotResource" => texts(value).is_some(),
+        "Action" | "NotAction" => texts(value).is_some_and(|patterns| patterns.iter().all(|pattern| is_action(pattern))),
+        "Resource" | "NotResource" => texts(value).is_some(),
         "Condition" => value.as_object().is_some_and(condition_is_fine),
-        "Sid" | "Principal" | "NotPrincipal" => true,
+        // Among others invalid names mean nobody; alone they would exempt nobody from a Deny.
+        "NotPrincipal" => entries(value).iter().any(is_name),
+        "Sid" | "Principal" => true,
         _ => false,
     }) && elements.contains_key("Effect")
         && !both("Action", "NotAction")
         && !both("Resource", "NotResource")
         && !both("Principal", "NotPrincipal")
+}
+
+/// [A131]
+fn is_action(pattern: &str) -> bool {
+    let named = pattern.split_once(':').is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty() && !prefix.contains(['*', '?']));
+    named || pattern == "*" || pattern == "*:*"
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
@@ -92,26 +101,49 @@ fn is_service(name: &str) -> bool {
     host.is_some_and(|host| host.split('.').all(|label| !label.is_empty() && label.chars().all(|char| char.is_ascii_alphanumeric() || char == '-')))
 }
 
+/// [A121] [A122] [A126] Whether an entry has the form of a name.
+fn is_name(entry: &Entry) -> bool {
+    match entry.of.as_str() {
+        "AWS" => entry.value == "*" || is_account(&entry.value) || is_unique_id(&entry.value) || is_principal_arn(&entry.value),
+        "Service" => is_service(&entry.value),
+        "Federated" | "CanonicalUser" => true,
+        _ => false,
+    }
+}
+
+/// [A206]
+fn is_unique_id(text: &str) -> bool {
+    let fine = |char: char| char.is_ascii_uppercase() || char.is_ascii_digit();
+    (text.starts_with("AIDA") || text.starts_with("AROA")) && (16..=128).contains(&text.len()) && text.chars().all(fine)
+}
+
+fn is_principal_arn(text: &str) -> bool {
+    let parts = segments(text);
+    let ["arn", _, service, "", account, resource] = parts.as_slice() else { return false };
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    let named = match (*service, kind) {
+        ("iam", "root") => *resource == "root",
+        ("iam", "user" | "role") | ("sts", "federated-user") => !name.is_empty(),
+        ("sts", "assumed-role") => name.split_once('/').is_some_and(|(role, session)| !role.is_empty() && !session.is_empty()),
+        _ => false,
+    };
+    named && is_account(account) && !text.contains(['*', '?'])
+}
+
 /// [A130] Users and roles are those of the case; accounts and federated names always exist (cases/README.md).
 fn exists(case: &Case, value: &str, partition: &str) -> bool {
     let listed = |wanted: &dyn Fn(&str) -> bool| case.setup.principals.iter().any(|principal| wanted(&principal.arn));
     if is_account(value) || case.setup.principals.iter().any(|principal| principal.unique_id.as_deref() == Some(value)) {
         return true;
     }
-    let parts = segments(value);
-    let [_, _, service, "", account, resource] = parts.as_slice() else { return false };
-    if !value.starts_with(&format!("arn:{partition}:")) || !is_account(account) {
+    // [A121]
+    if !is_principal_arn(value) || segment(value, 1) != partition {
         return false;
     }
-    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
-    match (*service, kind) {
-        ("iam", "root") => name.is_empty(),
-        ("iam", "user" | "role") => listed(&|arn| arn == value),
-        ("sts", "assumed-role") => name
-            .split_once('/')
-            .is_some_and(|(role, session)| !session.is_empty() && !session.contains(['*', '?']) && listed(&|arn| is_role(arn, account, role))),
-        ("sts", "federated-user") => !name.is_empty() && !name.contains(['*', '?']),
-        _ => false,
+    match segment(value, 5).split('/').collect::<Vec<_>>().as_slice() {
+        ["user" | "role", ..] => listed(&|arn| arn == value),
+        ["assumed-role", role, ..] => listed(&|arn| is_role(arn, segment(value, 4), role)),
+        _ => true,
     }
 }
 
@@ -119,13 +151,11 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// [A150] [A151]
+/// [A150] [A151] [A105]
 fn condition_is_fine(condition: &Map<String, Value>) -> bool {
     condition.iter().all(|(operator, keys)| {
-        let (Some(operator), Some(keys)) = (Operator::named(operator), keys.as_object()) else { return false };
-        let presence = |value: &String| ["true", "false"].contains(&value.as_str());
-        // [A163]
-        keys.values().all(|values| strings(values).is_some_and(|values| operator.base != Base::Null || values.iter().all(presence)))
+        let keys = keys.as_object().filter(|_| Operator::named(operator).is_some());
+        keys.is_some_and(|keys| keys.values().all(|values| strings(values).is_some()))
     })
 }
 

@@ -126,6 +126,10 @@ impl Statement<'_> {
         self.body.get("Condition").is_none_or(|condition| holds(condition, self.effect, self.variables, context))
     }
 
+    pub(super) fn has_principal(&self) -> bool {
+        self.body.get("Principal").or(self.body.get("NotPrincipal")).is_some()
+    }
+
     /// The ways in which a statement that applies by its Principal means the caller.
     pub(super) fn means(&self, caller: &Caller<'_>, stored: bool) -> Vec<As> {
         self.body
@@ -137,16 +141,11 @@ impl Statement<'_> {
     /// Whether a Deny reaches the caller (A128, A220, A221).
     pub(super) fn denies(&self, caller: &Caller<'_>, stored: bool) -> bool {
         let Some(exempted) = self.body.get("NotPrincipal") else { return !self.means(caller, stored).is_empty() };
-        let exempted = entries(exempted);
-        // [A104] That names nobody is no element at all.
-        if exempted.is_empty() {
-            return false;
-        }
         // [A221]
         if caller.has_boundary() {
             return true;
         }
-        let listed: Vec<As> = exempted.iter().filter_map(|entry| means(entry, caller, stored)).collect();
+        let listed: Vec<As> = entries(exempted).iter().filter_map(|entry| means(entry, caller, stored)).collect();
         // [A220]
         let exempt = listed.contains(&As::Anyone) || caller.levels().iter().all(|level| listed.contains(level));
         !exempt
@@ -154,13 +153,13 @@ impl Statement<'_> {
 }
 
 /// An entry of a Principal element: its type and its value.
-struct Entry {
-    of: String,
-    value: String,
+pub(super) struct Entry {
+    pub(super) of: String,
+    pub(super) value: String,
 }
 
 /// [A120]
-fn entries(principal: &Value) -> Vec<Entry> {
+pub(super) fn entries(principal: &Value) -> Vec<Entry> {
     match principal {
         Value::String(value) if value == "*" => vec![Entry { of: "AWS".into(), value: value.clone() }],
         Value::Object(types) => {
@@ -227,8 +226,8 @@ fn resource_covered(pattern: &str, resource: &str, variables: bool, context: &Co
         wanted.resize(6, "*".to_owned());
     }
     let found = segments(resource);
-    // No wildcard in the service segment of a pattern that has one.
-    let service_is_plain = wanted.get(2).is_some_and(|service| !service.contains(['*', '?'])) || pattern_segments(pattern, variables).len() < 3;
+    // No wildcard in the service segment, nor what was padded to one.
+    let service_is_plain = wanted.get(2).is_some_and(|service| !service.contains(['*', '?']));
     wanted.len() == 6
         && found.len() == 6
         && service_is_plain
