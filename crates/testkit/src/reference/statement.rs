@@ -226,8 +226,8 @@ fn resource_covered(pattern: &str, resource: &str, variables: bool, context: &Co
         wanted.resize(6, "*".to_owned());
     }
     let found = segments(resource);
-    // No wildcard in the service segment, nor what was padded to one.
-    let service_is_plain = wanted.get(2).is_some_and(|service| !service.contains(['*', '?']));
+    // No wildcard in the service segment, nor what was padded to one, unless nothing but wildcards was written.
+    let service_is_plain = wanted.get(2).is_some_and(|service| !service.contains(['*', '?'])) || !pattern.contains(':');
     wanted.len() == 6
         && found.len() == 6
         && service_is_plain
