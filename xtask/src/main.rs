@@ -13,6 +13,11 @@ const TASKS: &[Task] = &[
     ("test", "set up and run all tests: Rust, documentation, and the AWS clients against the release binary", |_| test()),
     ("ci", "what CI runs: test, fmt, clippy, doc, deny", |_| ci()),
     ("cases", "run the decision cases", |_| cargo(&["test", "--package", "keyward-cases", "--test", "cases"])),
+    (
+        "differ",
+        "hold the engine against the reference on cases made by chance: `--cases N --seed S`, `--exhaustive`, `--mix`, or a case file to replay",
+        differ,
+    ),
     ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
     ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
     ("bench", "measure: `bench decide` decisions, reasons and inventories, `bench http` GenerateDataKey against a bare HTTP server", bench),
@@ -54,6 +59,13 @@ fn serve(arguments: &[String]) -> anyhow::Result<()> {
     let mut all = vec!["run", "--release", "--package", "keyward", "--", "serve", "--ephemeral"];
     all.extend(arguments.iter().map(String::as_str));
     cargo(&all)
+}
+
+/// A campaign needs speed, not symbols.
+fn differ(arguments: &[String]) -> anyhow::Result<()> {
+    let mut all = vec!["run", "--release", "--quiet", "--package", "keyward-testkit", "--example", "differ", "--"];
+    all.extend(arguments.iter().map(String::as_str));
+    run("cargo", &all, &[("CARGO_PROFILE_RELEASE_DEBUG", "false")])
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {

@@ -172,11 +172,17 @@ pub fn authorize(subject: &Subject, target: &Target<'_>, request: &Request<'_>) 
 
 pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'_>, layers: &Layers) -> Decision {
     let situation = Situation::of(subject, target, request);
-    let mut decision = refused_by_deny(situation, layers)
+    let across = situation == Situation::AcrossAccounts;
+    let mut decision = refused_by_deny(if across { &OWN_SIDE } else { &ALL_SIDES }, layers)
         .or_else(|| refused_by_operation(situation, target, request))
         .or_else(|| refused_by_limits_of_all(layers))
         .or_else(|| refused_by_what_is_unknown(subject, request))
         .unwrap_or_else(|| by_allows(situation, subject, request, layers));
+    // [A906] The owner's side is told only to whom the own side, silent or denying, does not refuse already: else the
+    // sentence for a key that denies would differ from that for one that does not exist.
+    if across && (decision.is_allowed() || decision.layer == Layer::KeyPolicy) {
+        decision = refused_by_deny(&OWNER_SIDE, layers).unwrap_or(decision);
+    }
     if let (Resource::Key { key, .. }, Action::Kms(permission), true) = (&target.resource, &request.action, decision.is_allowed()) {
         decision.granted = Some((key.arn.clone(), *permission));
     }
@@ -263,25 +269,26 @@ impl Situation {
     }
 }
 
-/// (A301) Any matching Deny ends it. Reported in the order of (A340); across accounts the caller's own side first (A906).
-fn refused_by_deny(situation: Situation, layers: &Layers) -> Option<Decision> {
-    let none = &[][..];
-    let denies = |verdict: &Option<Verdict>| verdict.as_ref().map_or(none, |verdict| &verdict.denies[..]).to_vec();
-    let scp: Vec<StatementRef> = layers.scp.iter().flatten().flat_map(|level| level.denies.iter().copied()).collect();
-    let mut sides = [
-        (Layer::Rcp, layers.rcp.denies.clone()),
-        (Layer::Scp, scp),
-        (Layer::Endpoint, denies(&layers.endpoint)),
-        (Layer::KeyPolicy, layers.resource.denies.clone()),
-        (Layer::Identity, layers.identity.denies.clone()),
-        (Layer::Boundary, denies(&layers.boundary)),
-        (Layer::Session, denies(&layers.session)),
-    ];
-    if situation == Situation::AcrossAccounts {
-        sides.sort_by_key(|(layer, _)| matches!(layer, Layer::Rcp | Layer::KeyPolicy));
-    }
-    let (layer, statements) = sides.iter().find(|(_, statements)| !statements.is_empty())?;
-    Some(Decision::deny(*layer, &["A301"], statements))
+/// (A340) The order in which Denies are told.
+const ALL_SIDES: [Layer; 7] = [Layer::Rcp, Layer::Scp, Layer::Endpoint, Layer::KeyPolicy, Layer::Identity, Layer::Boundary, Layer::Session];
+/// (A906) Across accounts: what stands on the caller's side, and what on the owner's.
+const OWN_SIDE: [Layer; 5] = [Layer::Scp, Layer::Endpoint, Layer::Identity, Layer::Boundary, Layer::Session];
+const OWNER_SIDE: [Layer; 2] = [Layer::Rcp, Layer::KeyPolicy];
+
+/// (A301) Any matching Deny ends it.
+fn refused_by_deny(sides: &[Layer], layers: &Layers) -> Option<Decision> {
+    let of = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(Vec::new, |verdict| verdict.denies.clone());
+    let denies = |layer: Layer| match layer {
+        Layer::Rcp => layers.rcp.denies.clone(),
+        Layer::Scp => layers.scp.iter().flatten().flat_map(|level| level.denies.iter().copied()).collect(),
+        Layer::Endpoint => of(&layers.endpoint),
+        Layer::KeyPolicy => layers.resource.denies.clone(),
+        Layer::Identity => layers.identity.denies.clone(),
+        Layer::Boundary => of(&layers.boundary),
+        Layer::Session => of(&layers.session),
+        Layer::Grant | Layer::Operation => Vec::new(),
+    };
+    sides.iter().find_map(|layer| Some(denies(*layer)).filter(|denies| !denies.is_empty()).map(|denies| Decision::deny(*layer, &["A301"], &denies)))
 }
 
 /// (A313) Only some operations work on keys of other accounts.
@@ -377,8 +384,6 @@ impl Source {
             Self::Both if across => Some(Decision::allow(Layer::Identity, &["A310"], joined(&resource.allows(), &layers.identity.allows))),
             Self::Both if resource.delegated.is_empty() => None,
             Self::Both => Some(Decision::allow(Layer::Identity, &["A307", "A303"], joined(&resource.delegated, &layers.identity.allows))),
-            // [A210] What limits an assumed root limits it whatever allows.
-            Self::Grant if !across && !resource.direct.is_empty() && assumed_root_limited(subject, layers) => None,
             Self::Grant => by_grant(subject, layers),
         }
     }
@@ -396,20 +401,19 @@ fn missing(situation: Situation, subject: &Subject, layers: &Layers) -> Decision
         // [A906] The own side is told first.
         return Decision::silent(own.err().unwrap_or(Layer::KeyPolicy), &["A310", "A906"]);
     }
-    if !resource.direct.is_empty() {
-        return Decision::silent(Layer::Session, &["A210"]);
+    // [A904] The first line that fits. An account grantee delegates as the key policy does (A608).
+    let delegates = !resource.delegated.is_empty() || layers.grants.iter().any(|grant| grant.who == GranteeMatch::OfAccount);
+    if delegates && own == Err(Layer::Identity) {
+        return Decision::silent(Layer::Identity, &["A218", "A307"]);
     }
-    if !resource.bounded.is_empty() {
-        // The named role's limits are what is missing.
-        return Decision::silent(limits(subject, layers).err().unwrap_or(Layer::Boundary), &["A213"]);
-    }
-    if !resource.delegated.is_empty() {
-        return Decision::silent(own.err().unwrap_or(Layer::Identity), &["A218", "A307"]);
-    }
-    match refused_grant_limit(subject, layers) {
-        Some(layer) => Decision::silent(layer, &["A608"]),
-        None => Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
-    }
+    let rules: &'static [&'static str] = match (!resource.direct.is_empty(), !resource.bounded.is_empty(), !resource.delegated.is_empty()) {
+        (true, _, _) => &["A210"],
+        (false, true, _) => &["A213"],
+        (false, false, true) => &["A218", "A307"],
+        (false, false, false) if !layers.grants.is_empty() => &["A608"],
+        (false, false, false) => return Decision::silent(Layer::KeyPolicy, &["A302", "A306"]),
+    };
+    Decision::silent(limits(subject, layers).err().unwrap_or(Layer::Boundary), rules)
 }
 
 fn direct_statements(layers: &Layers, limits_pass: bool) -> Vec<StatementRef> {
@@ -442,11 +446,6 @@ fn grant_limit(subject: &Subject, layers: &Layers, who: GranteeMatch) -> Result<
         GranteeMatch::Limited => limits(subject, layers),
         GranteeMatch::OfAccount => own_side(subject, layers),
     }
-}
-
-/// The layer for whose silence a grant that names the caller does not serve.
-fn refused_grant_limit(subject: &Subject, layers: &Layers) -> Option<Layer> {
-    layers.grants.iter().find_map(|grant| grant_limit(subject, layers, grant.who).err()).filter(|layer| *layer != Layer::Identity)
 }
 
 /// (A620)

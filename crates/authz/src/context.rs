@@ -141,17 +141,23 @@ impl<'a> RequestContext<'a> {
             })),
             K::ResourceAliases if !self.for_key_policy => self.resource_aliases(), // [A546]
             K::RequestAlias if self.carries(name) => Values::one_or_absent(self.request.alias.map(|alias| alias.as_str())), // [A545]
-            K::EncryptionContext if self.carries(name) => match self.request.encryption_context {
+            K::EncryptionContext if self.carries(name) => match self.encryption_context() {
                 Some(pairs) => Values::from_family(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), part), // [A540]
                 None => Values::Absent,
             },
-            K::EncryptionContextKeys if self.carries(name) => match self.request.encryption_context.filter(|pairs| !pairs.is_empty()) {
+            K::EncryptionContextKeys if self.carries(name) => match self.encryption_context().filter(|pairs| !pairs.is_empty()) {
                 Some(pairs) => Values::Many(pairs.keys().map(|name| Cow::Borrowed(name.as_str())).collect()), // [A541]
                 None => Values::Absent,
             },
             K::GrantIsForAwsResource if self.carries(name) => Values::bool(self.request.call.via.is_some()), // [A550]
             _ => Values::Absent,
         }
+    }
+
+    /// (A542) Asymmetric and HMAC keys have none, whatever the request says.
+    fn encryption_context(&self) -> Option<&'a std::collections::BTreeMap<String, String>> {
+        let symmetric = self.key().is_none_or(|key| &*key.spec == "SYMMETRIC_DEFAULT");
+        self.request.encryption_context.filter(|_| symmetric)
     }
 
     fn resource_aliases(&self) -> Values<'a> {

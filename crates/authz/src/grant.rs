@@ -120,9 +120,10 @@ pub enum GrantMiss {
 /// How a caller answers to a name in a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum GranteeMatch {
-    /// The user, the session, the service, the root user of the account: nothing else is needed.
+    /// The user, the session, the service: nothing else is needed.
     Itself,
-    /// A session of the named role, or a federated session of the named user: boundary and session policy may limit it (A608).
+    /// A session of the named role, a federated session of the named user, the root user of the account: boundary and
+    /// session policy may limit it (A608) (A210).
     Limited,
     /// Another principal of the named account: needs its identity policies (A608).
     OfAccount,
@@ -143,8 +144,9 @@ pub(crate) fn grantee_match(grantee: &GrantPrincipal, principal: &Principal) -> 
         Principal::FederatedUser { user: Some(user), user_id, .. } if user == arn => (GranteeMatch::Limited, user_id),
         // [A624] Grants that services made in the old way name the service as an ARN would stand.
         _ if arn.resource() == "root" && arn.service() == "iam" && principal.account().is_some_and(|account| arn.account() == Some(account)) => {
+            // [A210] The task policy of an assumed root limits it; nothing limits another root user.
             let root = matches!(principal, Principal::Root { .. });
-            return Ok(if root { GranteeMatch::Itself } else { GranteeMatch::OfAccount });
+            return Ok(if root { GranteeMatch::Limited } else { GranteeMatch::OfAccount });
         }
         _ => return other,
     };
@@ -241,7 +243,8 @@ pub(crate) enum Retirement {
 pub(crate) fn retirement(grant: &Grant, subject: &Subject) -> Option<Retirement> {
     let principal = &subject.principal;
     let retiring = grant.terms.retiring.as_ref().and_then(|retiring| grantee_match(retiring, principal).ok());
-    if matches!(retiring, Some(GranteeMatch::Itself | GranteeMatch::Limited)) {
+    let root = matches!(principal, Principal::Root { .. });
+    if !root && matches!(retiring, Some(GranteeMatch::Itself | GranteeMatch::Limited)) {
         return Some(Retirement::RetiringPrincipal);
     }
     let holds_retire = grant.terms.operations.iter().any(|operation| operation.name() == "RetireGrant");

@@ -133,7 +133,13 @@ mod tests {
     }
 
     fn endpoint(statements: &str) -> Option<VpcEndpoint> {
-        Some(VpcEndpoint { id: "vpce-1".into(), vpc: "vpc-1".into(), policy: Some(attached(PolicyKind::Endpoint, "e", statements).policy) })
+        Some(VpcEndpoint {
+            id: "vpce-1".into(),
+            vpc: "vpc-1".into(),
+            policy: Some(attached(PolicyKind::Endpoint, "e", statements).policy),
+            account: None,
+            organization: None,
+        })
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub struct CasePrincipal {
     pub unique_id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 /// As in `cases/README.md`.
 pub struct CaseKey {

@@ -49,7 +49,7 @@ pub fn decide(case: &Case) -> Result<Answer, String> {
 pub fn ask<T>(case: &Case, at: usize, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> Result<T, String> {
     let estate = Estate { case, subject: subject(case)?, call: call(case)? };
     let permission = case.request.authorize.get(at).ok_or_else(|| format!("{} asks for no permission {at}", case.id))?;
-    estate.ask(at, permission, see)
+    estate.ask(permission, see)
 }
 
 struct Estate<'c> {
@@ -66,8 +66,8 @@ impl Estate<'_> {
         }
         let mut statements = Vec::new();
         let (mut layer, mut rules) = ("", Vec::new());
-        for (at, permission) in request.authorize.iter().enumerate() {
-            let (decision, pointers, message) = self.permission(at, permission)?;
+        for permission in &request.authorize {
+            let (decision, pointers, message) = self.permission(permission)?;
             layer = decision.layer().name();
             rules = decision.rules().iter().map(ToString::to_string).collect();
             if !decision.is_allowed() {
@@ -111,10 +111,10 @@ impl Estate<'_> {
         Ok(self.answer("NotFoundException", "identifier", vec!["A908".into()], Vec::new(), message))
     }
 
-    fn permission(&self, at: usize, permission: &CasePermission) -> Result<(Decision, Vec<String>, String), String> {
+    fn permission(&self, permission: &CasePermission) -> Result<(Decision, Vec<String>, String), String> {
         let retired_at = self.retired_at();
         let key = self.case.setup.keys.iter().position(|key| key.arn == permission.resource);
-        self.ask(at, permission, |subject, target, request| {
+        self.ask(permission, |subject, target, request| {
             let decision = authorize(subject, target, request);
             let message = sentence(subject, target, request, &decision);
             let on_key: &[Arc<Grant>] = if let Resource::Key { grants, .. } = target.resource { grants } else { &[] };
@@ -132,9 +132,9 @@ impl Estate<'_> {
     }
 
     /// Puts the facts of one permission before somebody.
-    fn ask<T>(&self, at: usize, permission: &CasePermission, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> Result<T, String> {
+    fn ask<T>(&self, permission: &CasePermission, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> Result<T, String> {
         let case = self.case;
-        let verbatim = self.verbatim(at, permission);
+        let verbatim = verbatim(self.case.request.context.iter().chain(&permission.context));
         let key = case.setup.keys.iter().position(|key| key.arn == permission.resource);
         let facts = match key.and_then(|at| case.setup.keys.get(at)) {
             Some(key) => Some(key_facts(case, key)?),
@@ -155,7 +155,11 @@ impl Estate<'_> {
         let resource = match (&facts, owner) {
             (Some(key), _) => Resource::Key { key, grants: &on_key },
             (None, Some(account)) if permission.resource.contains(":alias/") => Resource::Alias { arn: &permission.resource, account },
-            (None, _) if permission.resource == "*" => Resource::None { pattern: format!("arn:aws:kms:{}:{caller}:*", self.call.region).into() },
+            // [A407] The CreateKey half of ReplicateKey is asked in the replica's Region.
+            (None, _) if permission.resource == "*" => {
+                let region = permission.context.get("aws:RequestedRegion").and_then(Value::as_str).unwrap_or(self.call.region.as_str());
+                Resource::None { pattern: format!("arn:aws:kms:{region}:{caller}:*").into() }
+            }
             (None, _) => Resource::None { pattern: permission.resource.as_str().into() },
         };
         let target = Target { resource, rcps: &rcps, organization: organization.as_ref() };
@@ -173,34 +177,6 @@ impl Estate<'_> {
         request.retires = retired_at.and_then(|at| grants.get(at)).map(|grant| &**grant);
         request.tokens = &tokens;
         Ok(see(&self.subject, &target, &request))
-    }
-
-    /// Context of the item wins over that of the request, that over what is derived from `bypass`, `grant` and `params`.
-    fn verbatim(&self, _at: usize, permission: &CasePermission) -> MapContext {
-        let mut context = MapContext::new();
-        let mut add = |key: &str, value: &Value| {
-            let taken = std::mem::take(&mut context);
-            context = match value {
-                Value::Array(items) => {
-                    let texts: Vec<String> = items.iter().map(text_of).collect();
-                    taken.with_many(key, texts.iter().map(String::as_str))
-                }
-                single => taken.with(key, &text_of(single)),
-            };
-        };
-        for (key, value) in self.case.request.context.iter().chain(&permission.context) {
-            add(key, value);
-        }
-        // aws:EpochTime follows aws:CurrentTime.
-        let now = context.values(&ConditionKey::new("aws:CurrentTime"));
-        let epoch = match &now {
-            Values::One(text) => text.parse::<Timestamp>().ok().map(|time| time.as_second().to_string()),
-            Values::Absent | Values::Many(_) | Values::Clash(_) | Values::Unknown => None,
-        };
-        match epoch {
-            Some(epoch) if !context.contains(&ConditionKey::new("aws:EpochTime")) => context.with("aws:EpochTime", &epoch),
-            _ => context,
-        }
     }
 
     fn pointer(&self, at: StatementRef, resource: &str, key: Option<usize>, on_key: &[Arc<Grant>], retired: Option<usize>) -> Result<String, String> {
@@ -288,8 +264,10 @@ impl Estate<'_> {
         if let Some(refusal) = self.grant_refusal()? {
             return Ok(Some(refusal));
         }
-        let named = request.authorize.iter().find_map(|permission| self.case.setup.keys.iter().find(|key| key.arn == permission.resource));
-        if let Some(key) = named.filter(|key| key.state.as_deref() == Some("Disabled")) {
+        let key_of = |permission: &CasePermission| self.case.setup.keys.iter().find(|key| key.arn == permission.resource);
+        let named = request.authorize.iter().find_map(key_of);
+        let mut used = request.authorize.iter().filter(|permission| needs_enabled(&permission.op)).filter_map(key_of);
+        if let Some(key) = used.find(|key| key.state.as_deref() == Some("Disabled")) {
             return Ok(Some(("DisabledException", "key-state", "A901", format!("{} is disabled.", key.arn))));
         }
         if let (Some(ciphertext), Some(key)) = (&request.ciphertext_key, named)
@@ -314,6 +292,11 @@ impl Estate<'_> {
             Ok(policy) => policy,
             Err(issue) => return malformed("document", "A110", issue.message),
         };
+        // [A121]
+        let partition = case.request.new_key_arn.as_deref().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
+        if !policy.is_of_partition(partition) {
+            return malformed("document", "A121", "Policy contains a statement with one or more invalid principals.".to_owned());
+        }
         // [A130] Every principal must exist.
         let exists = |kind: &PrincipalKind, name: &str| match kind {
             PrincipalKind::User(arn) | PrincipalKind::Role(arn) => case.setup.principals.iter().any(|principal| principal.arn == arn.as_str()),
@@ -346,20 +329,18 @@ impl Estate<'_> {
         facts.arn = arn.parse().map_err(|error: keyward_authz::ParseNameError| error.to_string())?;
         facts.policy = ResourcePolicy::unbound(policy);
         facts.ram_policy = None;
+        if case.request.operation != "PutKeyPolicy" {
+            // [A406] [A407] A key that is being made has the tags that the request gives it and no alias yet.
+            facts.tags = case.request.params.get("Tags").and_then(string_map).unwrap_or_default();
+            facts.aliases = Vec::new();
+            facts.manager = KeyManager::Customer;
+            facts.multi_region = (case.request.operation == "ReplicateKey").then_some(MultiRegionKeyType::Replica);
+        }
         let account = case.setup.accounts.get(facts.arn.account().as_str());
         let rcps = account.map(rcps).unwrap_or_default();
         let organization = account.and_then(membership);
         let target = Target { resource: Resource::Key { key: &facts, grants: &[] }, rcps: &rcps, organization: organization.as_ref() };
-        let mut verbatim = MapContext::new().with("kms:PolicyName", "default");
-        for (key, value) in case.request.context.iter().filter(|(key, _)| key.starts_with("aws:")) {
-            verbatim = match value {
-                Value::Array(items) => {
-                    let texts: Vec<String> = items.iter().map(text_of).collect();
-                    verbatim.with_many(key, texts.iter().map(String::as_str))
-                }
-                single => verbatim.with(key, &text_of(single)),
-            };
-        }
+        let verbatim = verbatim(case.request.context.iter()).with("kms:PolicyName", "default");
         let mut request = Request::new(Action::parse("kms:PutKeyPolicy")?, &self.call);
         request.verbatim = Some(&verbatim);
         if authorize(&self.subject, &target, &request).is_allowed() {
@@ -401,6 +382,44 @@ impl Estate<'_> {
             return invalid("A603", "The grant holds an operation that the key does not have.");
         }
         Ok(None)
+    }
+}
+
+/// Context of the item wins over that of the request, that over what is derived from `bypass`, `grant` and `params`.
+fn verbatim<'v>(given: impl Iterator<Item = (&'v String, &'v Value)>) -> MapContext {
+    let mut context = MapContext::new();
+    let mut add = |key: &str, value: &Value| {
+        let taken = std::mem::take(&mut context);
+        context = match value {
+            Value::Array(items) => {
+                let texts: Vec<String> = items.iter().map(text_of).collect();
+                taken.with_many(key, texts.iter().map(String::as_str))
+            }
+            single => taken.with(key, &text_of(single)),
+        };
+    };
+    for (key, value) in given {
+        add(key, value);
+    }
+    // aws:EpochTime follows aws:CurrentTime.
+    let now = context.values(&ConditionKey::new("aws:CurrentTime"));
+    let epoch = match &now {
+        Values::One(text) => text.parse::<Timestamp>().ok().map(|time| time.as_second().to_string()),
+        Values::Absent | Values::Many(_) | Values::Clash(_) | Values::Unknown => None,
+    };
+    match epoch {
+        Some(epoch) if !context.contains(&ConditionKey::new("aws:EpochTime")) => context.with("aws:EpochTime", &epoch),
+        _ => context,
+    }
+}
+
+/// (K85) The operations that a disabled key refuses.
+fn needs_enabled(permission: &str) -> bool {
+    match permission {
+        "Encrypt" | "Decrypt" | "ReEncryptFrom" | "ReEncryptTo" | "Sign" | "Verify" | "GenerateMac" | "VerifyMac" => true,
+        "DeriveSharedSecret" | "Encapsulate" | "Decapsulate" | "GetPublicKey" | "CreateGrant" => true,
+        "EnableKeyRotation" | "DisableKeyRotation" | "RotateKeyOnDemand" | "ReplicateKey" | "UpdatePrimaryRegion" => true,
+        permission => permission.starts_with("GenerateDataKey"),
     }
 }
 

@@ -21,5 +21,8 @@
 mod case;
 mod decide;
 
-pub use case::{Case, CaseFile, SCHEMA};
+pub use case::{
+    Case, CaseAccount, CaseConstraints, CaseEndpoint, CaseFile, CaseGrant, CaseKey, CasePermission, CasePrincipal, CaseRequest, CaseSession, SCHEMA,
+    Setup,
+};
 pub use decide::{Answer, ask, decide};

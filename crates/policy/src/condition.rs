@@ -315,12 +315,12 @@ impl Condition {
         match (self.operator.comparison, &wanted.form) {
             (Comparison::StringEquals | Comparison::StringLike, Form::Text(glob)) => Some(glob.matches(value, context)),
             (Comparison::StringEqualsIgnoreCase, Form::Text(glob)) => Some(glob.matches_ignoring_case(value, context)),
-            (Comparison::Arn, Form::Arn(pattern)) => Some(pattern.matches(value, context)),
+            (Comparison::Arn, Form::Arn(pattern)) => Some(is_arn(value) && pattern.matches(value, context)),
             (Comparison::Arn, _) => Some(false), // [A156] no ARN: never matches
             (Comparison::Numeric(order), Form::Number(number)) => parse_number(value).map(|value| order.holds(value, *number)),
             (Comparison::Date(order), Form::Date(date)) => parse_date(value).map(|value| order.holds(value, *date)),
             (Comparison::Bool, Form::Bool(wanted)) => Some(parse_bool(value) == Some(*wanted)),
-            (Comparison::Bool, Form::Text(glob)) => Some(glob.matches_ignoring_case(value, context)),
+            (Comparison::Bool, Form::Text(glob)) => Some(parse_bool(value).is_some() && glob.matches_ignoring_case(value, context)),
             (Comparison::Binary, Form::Bytes(bytes)) => Some(BASE64.decode(value.as_bytes()).is_ok_and(|value| value == *bytes)),
             (Comparison::IpAddress, Form::Network(network)) => value.parse::<IpAddr>().ok().map(|address| network.contains(&address)),
             _ => None,
@@ -343,6 +343,11 @@ fn form(comparison: Comparison, text: &str, variables: bool) -> Form {
     }
 }
 
+/// (A156) Six segments, the first of them `arn`.
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:") && text.splitn(6, ':').count() == 6
+}
+
 /// (A159) Letter case does not count.
 pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
@@ -360,7 +365,8 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
 
 /// (A158) ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
 pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
-    if let Some(seconds) = parse_number(text).filter(|_| text.len() > 4 && !text.contains('-')) {
+    let plain = text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if let Some(seconds) = parse_number(text).filter(|_| text.len() != 4 && plain) {
         #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
         return Timestamp::from_millisecond((seconds * 1000.0) as i64).ok();
     }

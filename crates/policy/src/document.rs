@@ -335,6 +335,13 @@ impl Policy {
         }
     }
 
+    /// Whether every ARN among its principals is of this partition (A121).
+    pub fn is_of_partition(&self, partition: &str) -> bool {
+        let elements = self.statements().iter().filter_map(|statement| statement.principal());
+        let mut arns = elements.flat_map(|element| &element.entries).filter_map(|entry| entry.text.strip_prefix("arn:"));
+        arns.all(|rest| rest.split(':').next() == Some(partition))
+    }
+
     /// What kind of policy it was read as.
     pub fn kind(&self) -> PolicyKind {
         self.kind
@@ -736,9 +743,8 @@ impl Reader {
             .map(|(text, span)| {
                 let pattern = ActionPattern::new(&text);
                 if !pattern.well_formed() {
-                    self.issue(span, format!("Policy contains a statement with an invalid action: {text}."));
                     // An exception that excepts nothing would make the statement larger than it was meant.
-                    self.faulty |= member.name == "NotAction";
+                    self.fault(span, format!("Policy contains a statement with an invalid action: {text}."));
                 } else if self.kind == PolicyKind::Trust && pattern.service() != Some("sts") {
                     self.issue(span, "AssumeRole policy may only specify STS AssumeRole actions."); // [A111]
                 }

@@ -94,7 +94,6 @@ impl State {
         for alias in aliases {
             state.put(alias);
         }
-        state.placements = Arc::new(placements(&state));
         state
     }
 

@@ -398,7 +398,7 @@ fn who_is_exempt_is_told_with_the_reason() {
     managed.key.manager = KeyManager::Aws;
     check(&managed, "RCP", "the key is managed by AWS"); // [A325]
     let mut forwarded = Scene::new(&app(""));
-    forwarded.call.endpoint = Some(VpcEndpoint { id: "vpce-1".to_owned(), vpc: "vpc-1".to_owned(), policy: None });
+    forwarded.call.endpoint = Some(VpcEndpoint { id: "vpce-1".to_owned(), vpc: "vpc-1".to_owned(), policy: None, account: None, organization: None });
     assert_eq!(forwarded.layer("VPC endpoint").verdict, "passes");
     forwarded.call.via = Some(Via::service_door("s3.us-east-1.amazonaws.com"));
     check(&forwarded, "VPC endpoint", "a service calls for the caller, and not through the caller's endpoint"); // [A332]

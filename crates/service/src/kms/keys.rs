@@ -182,7 +182,7 @@ impl Operate for CreateKey {
         };
         // [A704] No policy, no check: the default one is attached.
         if let Some(text) = &self.policy {
-            let policy = checked(call.state, text)?;
+            let policy = checked(call.state, &arn, text)?;
             if self.bypass_policy_lockout_safety_check != Some(true) {
                 lockout_check(call, &key_facts, &policy)?;
             }

@@ -28,13 +28,17 @@ pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
     ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, text))
 }
 
-/// Reads a policy that somebody wants to save: size, grammar, principals that exist (A110) (A130); binds them to who they are now (A206).
-pub(crate) fn checked(state: &State, text: &str) -> Result<ResourcePolicy, Error> {
+/// Reads a policy that somebody wants to save for a key: size, grammar, principals of the key's partition that exist (A110)
+/// (A121) (A130); binds them to who they are now (A206).
+pub(crate) fn checked(state: &State, key: &KeyArn, text: &str) -> Result<ResourcePolicy, Error> {
     if text.len() > KEY_POLICY_BYTES_MAX {
         // [A107]
         return Err(Error::LimitExceeded(None));
     }
     let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;
+    if !policy.is_of_partition(key.region().partition().as_str()) {
+        return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
+    }
     let bound = bind(state, &policy).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
     Ok(ResourcePolicy { policy, bound })
 }
@@ -197,7 +201,7 @@ impl Operate for PutKeyPolicy {
             "AWS_RAM" => return Err(Error::Validation("The AWS_RAM policy can only be managed by the RAM service".to_owned())), // [A335]
             _ => return Err(Error::Unsupported(Some(format!("PolicyName {name} is not supported")))),
         }
-        let policy = checked(call.state, &self.policy)?;
+        let policy = checked(call.state, &key.facts.arn, &self.policy)?;
         if self.bypass_policy_lockout_safety_check != Some(true) {
             lockout_check(call, &key.facts, &policy)?;
         }

@@ -355,7 +355,7 @@ impl Seeding<'_> {
         let arn = KeyArn::new(seed.region.clone(), account, id.clone());
         let existing = self.state.key(&arn).cloned();
         let policy = match &seed.policy {
-            Some(document) => checked(&self.state, &document.text()).map_err(|error| Fault::from(error).at(&["policy"]))?,
+            Some(document) => checked(&self.state, &arn, &document.text()).map_err(|error| Fault::from(error).at(&["policy"]))?,
             None => default_policy(&arn),
         };
         let materials = self.materials(&arn, existing.as_deref(), seed.material.as_ref()).map_err(|fault| fault.at(&["material"]))?;
