@@ -253,7 +253,7 @@ enum Situation {
 
 impl Situation {
     fn of(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Self {
-        if request.retires.is_some() {
+        if request.is_retirement() {
             return Self::Retire;
         }
         let own_policy = match &target.resource {

@@ -300,11 +300,10 @@ pub(crate) fn endpoint_applies(subject: &Subject, request: &Request<'_>) -> bool
 /// What RCPs never bind, and why.
 pub(crate) fn rcp_exemption(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Option<Exemption> {
     let aws_managed = matches!(&target.resource, Resource::Key { key, .. } if key.manager == KeyManager::Aws);
-    let retires = request.action.kms().is_some_and(|permission| permission.name() == "RetireGrant");
     match target.resource {
         Resource::None { .. } => Some(Exemption::NoResource), // [A326]
         _ if aws_managed => Some(Exemption::AwsManagedKey),   // [A325]
-        _ if retires => Some(Exemption::RetireGrant),
+        _ if request.is_retirement() => Some(Exemption::RetireGrant),
         _ => subject.service_linked.then_some(Exemption::ServiceLinkedRole), // [A322]
     }
 }

@@ -415,6 +415,11 @@ pub enum Unsaid {
 }
 
 impl<'a> Request<'a> {
+    /// Whether a grant is to be retired, which grants decide and nothing else (A620), whether there is such a grant or not.
+    pub(crate) fn is_retirement(&self) -> bool {
+        self.retires.is_some() || self.action.kms().is_some_and(|permission| permission.name() == "RetireGrant")
+    }
+
     /// A request without parameters.
     pub fn new(action: Action, call: &'a CallFacts) -> Self {
         Self {

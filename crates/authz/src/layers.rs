@@ -228,7 +228,7 @@ impl<'a> Asker<'a> {
     fn resource(&self) -> ResourceVerdict {
         let mut verdict = ResourceVerdict::default();
         // [A620] RetireGrant is not a matter of the key policy. [A406] Nor are the halves that identity policies decide alone.
-        if self.request.retires.is_some() || self.request.identity_only {
+        if self.request.is_retirement() || self.request.identity_only {
             return verdict;
         }
         match &self.target.resource {
@@ -275,7 +275,7 @@ impl<'a> Asker<'a> {
 
     fn kms(&self) -> Option<KmsPermission> {
         match &self.request.action {
-            Action::Kms(permission) if self.request.retires.is_none() && !self.request.identity_only => Some(*permission),
+            Action::Kms(permission) if !self.request.is_retirement() && !self.request.identity_only => Some(*permission),
             Action::Kms(_) | Action::Other { .. } => None,
         }
     }

@@ -95,7 +95,7 @@ impl Teller<'_> {
     }
 
     fn own_policy_reasons(&self) -> Option<LayerReasons> {
-        self.own_policy().filter(|_| self.request.retires.is_none() && !self.request.identity_only)?;
+        self.own_policy().filter(|_| !self.request.is_retirement() && !self.request.identity_only)?;
         let verdict = &self.layers.resource;
         let (stance, statements) = match verdict {
             _ if !verdict.denies.is_empty() => (Stance::Denies, self.cited(&verdict.denies)),
@@ -131,7 +131,7 @@ impl Teller<'_> {
 
     fn grant_reasons(&self, decision: &Decision) -> Option<LayerReasons> {
         let Resource::Key { grants, .. } = &self.target.resource else { return None };
-        if self.request.retires.is_some() {
+        if self.request.is_retirement() {
             let stance = if decision.is_allowed() { Stance::Allows } else { Stance::Silent };
             let grant = Cited { at: StatementRef { origin: Origin::Grant(0), statement: 0 }, span: Span::default() };
             let statements = if decision.is_allowed() { vec![grant] } else { Vec::new() };

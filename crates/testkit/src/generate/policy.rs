@@ -224,7 +224,7 @@ fn new_policy(chance: &mut Chance, case: &Value, aims: &[Aim]) -> Value {
     if chance.percent(20) {
         statements.push(statement(chance, Kind::Key, &put, "Deny", true));
     }
-    if chance.percent(12) {
+    if chance.percent(25) {
         statements.push(broken_statement(chance));
     }
     json!({ "Version": "2012-10-17", "Statement": statements })

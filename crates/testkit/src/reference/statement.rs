@@ -100,7 +100,8 @@ impl Statement<'_> {
     }
 
     fn elements(&self, name: &str) -> Option<Vec<String>> {
-        self.body.get(name).map(|value| strings(value).unwrap_or_default())
+        // [A111] A list without entries is no element.
+        self.body.get(name).map(|value| strings(value).unwrap_or_default()).filter(|patterns| !patterns.is_empty())
     }
 
     /// [A132] [A135]
