@@ -225,7 +225,7 @@ pub(crate) fn every_way(subject: &Subject, target: &Target<'_>, request: &Reques
     for source in Source::ALL.iter().filter(|source| !covered(source)) {
         let Some(decision) = source.allow(situation, subject, layers) else { continue };
         match source {
-            Source::Direct => ways.push(one(decision, false, subject.facts.assumed_root)),
+            Source::Direct => ways.push(one(decision, false, root)),
             Source::Bounded => ways.push(one(decision, false, true)),
             Source::Both => ways.push(one(decision, true, true)),
             Source::Grant => ways.extend(layers.grants.iter().filter(|grant| grant_limit(subject, layers, grant.who).is_ok()).map(|grant| {
@@ -373,7 +373,7 @@ impl Source {
         let root = matches!(subject.principal, Principal::Root { .. });
         match self {
             // [A210] The task policy of an assumed root limits it.
-            Self::Direct if across || resource.direct.is_empty() || assumed_root_limited(subject, layers) => None,
+            Self::Direct if across || resource.direct.is_empty() || root_limited(subject, layers) => None,
             Self::Direct => Some(Decision::allow(Layer::KeyPolicy, &["A307", "A215"], direct_statements(layers, limits(subject, layers).is_ok()))),
             Self::Bounded if across || resource.bounded.is_empty() || limits(subject, layers).is_err() => None,
             Self::Bounded => Some(Decision::allow(Layer::KeyPolicy, &["A307", "A213"], resource.bounded.clone())),
@@ -389,8 +389,9 @@ impl Source {
     }
 }
 
-fn assumed_root_limited(subject: &Subject, layers: &Layers) -> bool {
-    subject.facts.assumed_root && limits(subject, layers).is_err()
+/// (A210) What the root user's session was made with limits it whatever allows; a root user with long-term keys has nothing of the kind.
+fn root_limited(subject: &Subject, layers: &Layers) -> bool {
+    matches!(subject.principal, Principal::Root { .. }) && limits(subject, layers).is_err()
 }
 
 /// Nothing allows. What is the first thing that lacks?

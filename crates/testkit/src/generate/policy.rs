@@ -217,7 +217,9 @@ fn new_policy(chance: &mut Chance, case: &Value, aims: &[Aim]) -> Value {
             json!({ "Effect": "Allow", "Principal": { "AWS": format!("arn:aws:iam::{}:root", put.account) }, "Action": "kms:*", "Resource": "*" }),
         );
     }
-    statements.push(json!({ "Effect": "Allow", "Principal": chance.pick(&put.names), "Action": "kms:*", "Resource": "*" }));
+    if chance.percent(65) {
+        statements.push(json!({ "Effect": "Allow", "Principal": chance.pick(&put.names), "Action": "kms:*", "Resource": "*" }));
+    }
     if chance.percent(20) {
         statements.push(statement(chance, Kind::Key, &put, "Allow", true));
     }

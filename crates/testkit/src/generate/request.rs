@@ -381,7 +381,7 @@ pub(super) fn add_grant_parameters(chance: &mut Chance, case: &mut Value) {
         let grant = case.pointer("/setup/grants/0").cloned().unwrap_or_default();
         add_grant_context(case, &grant, symmetric, false);
     }
-    if operation == "PutKeyPolicy" || ["CreateKey", "ReplicateKey"].contains(&operation.as_str()) && chance.percent(45) {
+    if operation == "PutKeyPolicy" || ["CreateKey", "ReplicateKey"].contains(&operation.as_str()) && chance.percent(70) {
         let account = text(case, "/request/principal").split(':').nth(4).unwrap_or(A).to_owned();
         let arn = match operation.as_str() {
             "CreateKey" => Some(format!("arn:aws:kms:us-east-1:{account}:key/5f0c8a52-7d3e-4b19-9c64-0000000000ff")),

@@ -248,7 +248,7 @@ pub(super) fn expand(text: &str, wildcards: bool, variables: bool, context: &Con
 
 /// [A171] `key` or `key, 'default'`.
 fn value_of(variable: &str, context: &Context) -> Option<String> {
-    let with_default = variable.split_once(", '").and_then(|(key, default)| Some((key, default.strip_suffix('\'')?)));
+    let with_default = variable.split_once(',').and_then(|(key, default)| Some((key.trim(), default.trim().strip_prefix('\'')?.strip_suffix('\'')?)));
     let (key, default) = with_default.map_or((variable, None), |(key, default)| (key, Some(default)));
     match context.fact(key) {
         Fact::One(value) => Some(value.to_owned()),

@@ -175,6 +175,8 @@ impl<'a> Asked<'a> {
         let mut weighed = Weighed::default();
         // [A104]
         let fitting = |statement: &Statement<'_>| statement.has_principal() == (by != By::Caller) && statement.is_about(&self.question);
+        // [A109]
+        let fitting = |statement: &Statement<'_>| fitting(statement) && (by != By::Everyone || statement.rcp_can_hold());
         for statement in documents.iter().flat_map(statements).filter(fitting) {
             match statement.effect {
                 Effect::Deny if by != By::Principal || statement.denies(self.caller, false) => weighed.denies.push(statement.pointer),

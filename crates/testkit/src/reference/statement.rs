@@ -127,6 +127,14 @@ impl Statement<'_> {
         self.body.get("Condition").is_none_or(|condition| holds(condition, self.effect, self.variables, context))
     }
 
+    /// [A109] Whether an RCP can be saved with it: everyone, no exceptions, a Deny of actions of services.
+    pub(super) fn rcp_can_hold(&self) -> bool {
+        let everyone = self.body.get("Principal").is_some_and(|principal| entries(principal).iter().all(|entry| entry.value == "*"));
+        let of_service = |pattern: &String| pattern.split_once(':').is_some_and(|(service, _)| service != "*");
+        let of_services = self.elements("Action").is_some_and(|patterns| patterns.iter().all(of_service));
+        everyone && self.body.get("NotAction").is_none() && (self.effect == Effect::Allow || of_services)
+    }
+
     pub(super) fn has_principal(&self) -> bool {
         self.body.get("Principal").or(self.body.get("NotPrincipal")).is_some()
     }
