@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use keyward_policy::{Policy, PolicyKind};
+use keyward_policy::{ORGANIZATION_POLICY_CHARS_MAX, Policy, PolicyKind};
 use serde::Serialize;
 
 use super::tags::{pairs, requested};
@@ -12,8 +12,6 @@ use crate::entities::{Change, Entity, EntityKey, Organization, OrganizationPolic
 use crate::error::{Error, OrganizationsCode, OrganizationsReason};
 use crate::state::State;
 
-/// Largest SCP and RCP, in bytes, white space included (A108).
-const POLICY_BYTES_MAX: usize = 5120;
 /// Most policies of a type in an organization, and on one target.
 const POLICIES_MAX: usize = 1000;
 const ATTACHED_MAX: usize = 5;
@@ -53,7 +51,8 @@ pub(crate) fn policy_arn(organization: &Organization, policy_type: OrganizationP
 /// # Errors
 /// When it is too large, or not what its type may say (A109).
 pub(crate) fn checked_policy(policy_type: OrganizationPolicyType, text: &str) -> Result<Policy, Error> {
-    if text.len() > POLICY_BYTES_MAX {
+    // [A108] White space counts.
+    if text.chars().count() > ORGANIZATION_POLICY_CHARS_MAX {
         return Err(OrganizationsReason::ContentLimit.into());
     }
     let malformed = |why: &str| {
