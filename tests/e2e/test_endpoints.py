@@ -124,7 +124,7 @@ def test_what_an_endpoint_stopped_is_its_owners_to_know(private):
     record = json.loads(keyward(private, "trail", "query", "--event", "DescribeKey").splitlines()[0])
     assert record["vpcEndpointId"] == NARROW and record["eventType"] == "AwsApiCall"  # A1002
     told = keyward(private, "explain", "--as", f"arn:aws:iam::{OWNER}:root", "--endpoint", NARROW, "kms:DisableKey", key, code=1)
-    assert f"endpoint       silent    the policy of {NARROW} does not allow kms:DisableKey" in told
+    assert f"VPC endpoint   silent    the policy of {NARROW} does not allow kms:DisableKey" in told
 
 
 def test_a_service_does_not_pass_its_callers_endpoint(tmp_path):

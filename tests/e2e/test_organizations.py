@@ -205,7 +205,7 @@ def test_an_scp_denies_a_call_to_kms(server, founded):
     # The explanation names the SCP and where it hangs.
     refusal = failure("AccessDeniedException", theirs.disable_key, KeyId=key)["ResponseMetadata"]["RequestId"]
     told = keyward(server, "explain", "--request-id", refusal, code=1)
-    assert "organization   denies" in told and '"no-disabling" on ou/prod' in told
+    assert "SCP level 2    denies" in told and '"no-disabling" on ou/prod' in told
     # A320: every level must allow. An allow list at the account lets through what it names.
     organizations.detach_policy(PolicyId=denies, TargetId=unit)
     organizations.detach_policy(PolicyId=denies, TargetId=root_id)
@@ -336,7 +336,7 @@ def test_an_organization_is_seeded(tmp_path):
         # A320: only a Deny at that level, so nothing is allowed there.
         refused("AccessDeniedException", server.kms("777788889999").create_key)
         explained = keyward(server, "explain", "--as", root(OTHER), "kms:DisableKey", key, code=1)
-        assert "organization   denies" in explained
+        assert "SCP level 2    denies" in explained
         server.stop()
         assert "the estate is as" in "".join(restart_lines(server))
     finally:

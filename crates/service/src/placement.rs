@@ -16,6 +16,8 @@ use crate::state::State;
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
     pub(crate) membership: Membership,
+    /// Whether it is the management account, which SCPs and RCPs never bind (A321).
+    pub(crate) management: bool,
     /// By level, root first; none where SCPs do not bind (A320) (A321).
     pub(crate) scps: Option<Vec<Vec<Attached>>>,
     /// The customer RCPs above the account (A324).
@@ -64,6 +66,7 @@ fn placement(state: &State, organization: &Organization, member: &Member) -> Pla
     let of = |policy_type| move |level: &Level<'_>| attached(state, organization, level, policy_type);
     Placement {
         membership,
+        management: member.account == organization.management,
         scps: binds(OrganizationPolicyType::ServiceControl).then(|| levels.iter().map(of(OrganizationPolicyType::ServiceControl)).collect()),
         rcps: if binds(OrganizationPolicyType::ResourceControl) {
             // AWS's own RCP allows everything and is always there: only Denies matter (A324).

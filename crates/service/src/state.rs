@@ -604,6 +604,7 @@ impl State {
         // [A320] [A327] The SCPs are those of the caller's own organization.
         if let Some(account) = identity.account() {
             (subject.organization, subject.scps) = self.organization_of(account);
+            subject.in_management_account = self.placement(account).is_some_and(|placement| placement.management);
         }
         if let Some(session) = session {
             // [A203] Session tags override the principal's tags of the same key, whatever their case.

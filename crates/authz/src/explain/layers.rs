@@ -69,6 +69,7 @@ impl<'a> Teller<'a> {
             (Layer::Scp, stance) => self.scp_detail(reasons.level, stance),
             (Layer::Rcp, Stance::Passes) => format!("{}, none denies", counted(self.target.rcps.len(), "RCP", "RCPs")),
             (Layer::Endpoint, Stance::Passes) => format!("{}: the default policy allows everything", self.endpoint_id()),
+            (Layer::Endpoint, Stance::Silent) => format!("the policy of {} does not allow {}", self.endpoint_id(), self.request.action),
             (Layer::Endpoint, _) => self.endpoint_id().to_owned(),
             _ => String::new(),
         }

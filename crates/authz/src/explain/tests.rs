@@ -351,6 +351,16 @@ fn a_silent_limit_is_opened_for_this_caller_alone() {
     scene.subject.session = Some(vec![attached(PolicyKind::Identity, "s", s3)]);
     let fix = format!("111122223333|the session policy given when the session is made|{}", limit(""));
     scene.check("session", "made with policies that have no Allow for it", &fix);
+    // [A330] The endpoint's owner acts; who that is may not be known.
+    let endpoint = r#"{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}"#;
+    let policy = Some(attached(PolicyKind::Endpoint, "e", endpoint).policy);
+    for (account, told) in [(FOREIGN.parse().ok(), FOREIGN), (None, "the account of vpce-1")] {
+        let mut scene = Scene::new(&app(""));
+        scene.call.endpoint = Some(VpcEndpoint { id: "vpce-1".into(), vpc: "vpc-1".into(), policy: policy.clone(), account, organization: None });
+        let statement = format!(r#"{{"Effect":"Allow","Principal":{{"AWS":"{ROLE}"}},"Action":"kms:Decrypt","Resource":"{KEY}"}}"#);
+        assert_eq!(scene.layer("VPC endpoint").detail, "the policy of vpce-1 does not allow kms:Decrypt");
+        scene.check("endpoint", "has no Allow for it", &format!("{told}|the VPC endpoint's policy|{statement}"));
+    }
     // [A320] Each level that is silent, by the account that may change it.
     let mut scene = Scene::new(&app(""));
     let mut root = attached(PolicyKind::Scp, "\"S3 only\" on the root", s3);

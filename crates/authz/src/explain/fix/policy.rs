@@ -32,10 +32,9 @@ impl Teller<'_> {
             }
             (Refusal::Silent, Layer::Scp) => self.scp_statements(),
             (Refusal::Silent, Layer::Endpoint) => {
-                let id = &self.request.call.endpoint.as_ref()?.id;
                 let text = self.statement_text(Some(&self.principal()?), &self.pins(Layer::Endpoint, decision, pinned));
                 let change = Change::statement(Addition::Endpoint, text, Version::V2012);
-                Some(vec![Part { account: format!("the account of {id}"), place: "the VPC endpoint's policy".to_owned(), change }])
+                Some(vec![Part { account: self.endpoint_account()?, place: "the VPC endpoint's policy".to_owned(), change }])
             }
             // [A313] [A324] [A620] No statement allows what these refuse.
             (Refusal::Silent, Layer::Operation | Layer::Rcp | Layer::Grant) => None,
@@ -48,6 +47,11 @@ impl Teller<'_> {
 
     fn owner_account(&self) -> Option<String> {
         self.target.owner().map(|account| account.to_string())
+    }
+
+    fn endpoint_account(&self) -> Option<String> {
+        let endpoint = self.request.call.endpoint.as_ref()?;
+        Some(endpoint.account.map_or_else(|| format!("the account of {}", endpoint.id), |account| account.to_string()))
     }
 
     /// The key policy's half, or the trust policy's.
@@ -195,7 +199,7 @@ impl Teller<'_> {
         let (account, place) = match at.origin {
             Origin::Resource | Origin::Ram => (self.owner_account()?, format!("the {}", self.own_policy()?.1)),
             Origin::Scp(..) | Origin::Rcp(_) => (self.management_account(), "an organization policy".to_owned()),
-            Origin::Endpoint => (format!("the account of {}", self.request.call.endpoint.as_ref()?.id), "the VPC endpoint's policy".to_owned()),
+            Origin::Endpoint => (self.endpoint_account()?, "the VPC endpoint's policy".to_owned()),
             Origin::Identity(_) => (self.caller_account()?, "an identity policy".to_owned()),
             Origin::Boundary => (self.caller_account()?, "the permissions boundary".to_owned()),
             Origin::Session(_) => (self.caller_account()?, "the session policy given when the session is made".to_owned()),
