@@ -9,7 +9,7 @@ use keyward_store::Trail;
 use serde::Deserialize;
 
 use crate::admin::{Ask, EstateArgs, explanation, request};
-use crate::rim;
+use crate::{out, rim};
 
 /// Exits with 0 when the answer is an allow, 1 when it is a denial, 2 when there is no answer.
 #[derive(Args)]
@@ -67,8 +67,7 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 
 pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
     if let (true, Some(request_id)) = (arguments.encoded, &arguments.request_id) {
-        println!("{}", encoded(arguments, request_id)?);
-        return Ok(());
+        return out::line(encoded(arguments, request_id)?);
     }
     let explanation = match (&arguments.request_id, &arguments.principal, &arguments.action, &arguments.key) {
         (Some(request_id), ..) => of_past_call(arguments, request_id)?,
@@ -76,8 +75,8 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
         _ => bail!("ask about a past call with --request-id ID, or about a call that nobody made with --as PRINCIPAL ACTION KEY"),
     };
     match arguments.format {
-        Format::Text => print!("{explanation}"),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
+        Format::Text => out::line(explanation.to_string().trim_end())?,
+        Format::Json => out::json(&explanation)?,
     }
     if explanation.decision != "ALLOW" {
         std::process::exit(1);

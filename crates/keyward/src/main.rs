@@ -6,6 +6,7 @@ mod door;
 mod endpoint;
 mod explain;
 mod operate;
+mod out;
 mod policy;
 mod rim;
 mod seed;
@@ -81,13 +82,17 @@ fn main() {
         Command::Decide(arguments) => decide::run(&arguments),
         Command::WhoCan(arguments) => who_can::run(&arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);
+            out::verbatim(&script)
         }
-        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(Into::into),
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Into::into).and_then(|()| out::verbatim(&page))
+        }
     };
     if let Err(error) = result {
-        eprintln!("error: {error:#}");
+        out::complain(format_args!("error: {error:#}"));
         std::process::exit(2);
     }
 }

@@ -9,6 +9,7 @@ use comfy_table::{Table, presets};
 use keyward_policy::AccountId;
 
 use crate::admin::{AccountEntry, Ask, EstateArgs, RootCredentials, Status, request};
+use crate::out;
 
 #[derive(Args)]
 pub(crate) struct AccountArgs {
@@ -85,18 +86,16 @@ pub(crate) fn account(arguments: &AccountArgs) -> anyhow::Result<()> {
         AccountCommand::List { estate, json } => {
             let accounts: Vec<AccountEntry> = request(estate, Ask::ListAccounts)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&accounts)?);
-                return Ok(());
+                return out::json(&accounts);
             }
             let mut table = plain_table(&["ACCOUNT", "NAME", "USERS", "ROLES", "KEYS", "CREATED"]);
             for account in accounts {
                 let created = account.created.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-                let name = account.name.unwrap_or_else(|| "-".to_owned());
+                let name = account.name.as_deref().map_or_else(|| "-".to_owned(), out::name);
                 let (users, roles, keys) = (account.users.to_string(), account.roles.to_string(), account.keys.to_string());
                 table.add_row([account.account_id.to_string(), name, users, roles, keys, created]);
             }
-            println!("{}", table.trim_fmt());
-            Ok(())
+            out::line(table.trim_fmt())
         }
     }
 }
@@ -118,21 +117,21 @@ pub(crate) fn credentials(arguments: &CredentialsArgs) -> anyhow::Result<()> {
 
 fn print_credentials(estate: &EstateArgs, keys: &[RootCredentials], format: CredentialsFormat) -> anyhow::Result<()> {
     match format {
-        CredentialsFormat::Json => println!("{}", serde_json::to_string_pretty(keys)?),
+        CredentialsFormat::Json => out::json(&keys)?,
         CredentialsFormat::Env => {
             let endpoint = endpoint(estate)?;
             for key in keys {
-                println!("{}", exports(key, &endpoint));
+                out::line(exports(key, &endpoint))?;
             }
         }
         CredentialsFormat::Profile => {
             let (path, written) = write_profiles(keys, &endpoint(estate)?)?;
-            println!(
+            out::line(format!(
                 "wrote {} to {}; try: aws --profile {} kms list-keys",
                 written.join(", "),
                 path.display(),
                 written.first().map_or("…", String::as_str)
-            );
+            ))?;
         }
     }
     Ok(())
@@ -204,19 +203,17 @@ fn without_profile(text: &str, profile: &str) -> String {
 pub(crate) fn status(arguments: &StatusArgs) -> anyhow::Result<()> {
     let status: Status = request(&arguments.estate, Ask::Status)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
-        return Ok(());
+        return out::json(&status);
     }
     match (&status.endpoint, status.process_id) {
-        (Some(endpoint), Some(process)) => println!("running    {endpoint} (pid {process}, version {})", status.version),
-        _ => println!("running    no; `keyward serve` starts it"),
+        (Some(endpoint), Some(process)) => out::line(format!("running    {endpoint} (pid {process}, version {})", status.version))?,
+        _ => out::line("running    no; `keyward serve` starts it")?,
     }
-    println!("data       {} (revision {})", status.data.display(), status.revision);
-    println!(
+    out::line(format!("data       {} (revision {})", status.data.display(), status.revision))?;
+    out::line(format!(
         "estate     {} accounts, {} users, {} roles, {} keys, {} grants, {} service doors",
         status.accounts, status.users, status.roles, status.keys, status.grants, status.doors
-    );
-    Ok(())
+    ))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::rim;
+use crate::{out, rim};
 
 #[derive(Args)]
 pub(crate) struct SeedArgs {
@@ -37,11 +37,10 @@ pub(crate) fn run(arguments: &SeedArgs) -> anyhow::Result<()> {
         SeedCommand::Check { file } => {
             let host = Host::open(Box::new(MemoryStore::default()), rim::forgotten_root_key()?, rim::env())?;
             let made = plant(&host, file)?;
-            println!("{} is a seed file; in a new estate it makes {made} things", file.display());
+            out::line(format!("{} is a seed file; in a new estate it makes {made} things", file.display()))
         }
-        SeedCommand::Schema => println!("{}", serde_json::to_string_pretty(&seed::schema())?),
+        SeedCommand::Schema => out::json(&seed::schema()),
     }
-    Ok(())
 }
 
 /// Brings the estate to what the file says. Returns how many things changed: none the second time.

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{admin as admin_socket, operate, rim, seed};
+use crate::{admin as admin_socket, operate, out, rim, seed};
 
 /// How often keys are looked at whose day of deletion may have come, in seconds.
 const DELETION_ROUND_S: u64 = 60;
@@ -54,6 +54,8 @@ fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
 pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // A line that nobody reads is no reason to end.
+        .log_internal_errors(false)
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| "warn".into()))
         .init();
     for address in arguments.listen_endpoint.iter().map(|(_, address)| address).chain([&arguments.listen]) {
@@ -98,7 +100,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
         }
     };
     let deletions = tokio::spawn(delete_when_due(host.clone()));
-    println!("keyward is ready on http://{address}");
+    out::announce(format!("keyward is ready on http://{address}"));
     let served = keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed");
     let _ = stopping.send(true);
     for endpoint in endpoints {
@@ -120,7 +122,7 @@ async fn endpoints(arguments: &ServeArgs, host: &Arc<Host>, stopped: &watch::Rec
         };
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {id}"))?;
         let address = listener.local_addr().context("the listener has no address")?;
-        println!("keyward endpoint {id} leads to {} in {} on http://{address}", endpoint.service, endpoint.region);
+        out::announce(format!("keyward endpoint {id} leads to {} in {} on http://{address}", endpoint.service, endpoint.region));
         let mut stopped = stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -135,8 +137,8 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
     let before = host.state().accounts().count();
     if let Some(file) = &arguments.seed {
         match seed::plant(host, file)? {
-            0 => println!("# the estate is as {} says", file.display()),
-            made => println!("# {} changed {made} things", file.display()),
+            0 => out::announce(format!("# the estate is as {} says", file.display())),
+            made => out::announce(format!("# {} changed {made} things", file.display())),
         }
     }
     let state = host.state();
@@ -151,12 +153,9 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
     }
     if before == 0 || !ids.is_empty() {
         for key in admin::root_access_keys(host, &host.state(), None)? {
-            println!("{}", operate::exports(&key.into(), &format!("http://{address}")));
+            out::announce(operate::exports(&key.into(), &format!("http://{address}")));
         }
-        println!("\n# three commands to try");
-        println!("aws kms create-key --description first");
-        println!("aws kms list-keys");
-        println!("aws sts get-caller-identity\n");
+        out::announce("\n# three commands to try\naws kms create-key --description first\naws kms list-keys\naws sts get-caller-identity\n");
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use crate::rim;
+use crate::{out, rim};
 
 const ESTATE: &str = include_str!("../../../examples/article.yaml");
 const REGION: &str = "ap-south-1";
@@ -30,7 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")?;
     let mut text = Vec::new();
     let played = runtime.block_on(play(&mut text));
-    std::io::stdout().write_all(&text)?;
+    out::line(String::from_utf8_lossy(&text).trim_end())?;
     played
 }
 
