@@ -44,8 +44,8 @@ pub(crate) fn run(arguments: &DecideArgs) -> anyhow::Result<()> {
                 unreadable += 1;
                 serde_json::to_writer(&mut output, &error)?;
             }
-            output.push(b'\n');
-    }
+        }
+        output.push(b'\n');
     }
     out::verbatim(&output)?;
     match (decided, unreadable) {

@@ -11,10 +11,11 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use keyward_authz::Explanation;
 use keyward_crypto::{Purpose, RootKey};
 use zeroize::Zeroizing;
 
-use crate::call::{Call, Operate, Origin};
+use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Operate, Origin, Rehearsal, undecided};
 use crate::caller::{Caller, Identity, Session};
 use crate::entities::{AccessKeyOwner, Change};
 use crate::env::Env;
@@ -259,6 +260,13 @@ impl Host {
         };
         let next = (!changes.is_empty()).then(|| Arc::new(state.with(&changes)));
         let error = result.as_ref().err().map(|error| error.worded_by(I::SERVICE));
+        // A refusal is explained whatever it was that refused.
+        let refusal = error.as_ref().filter(|error| error.trail_code() == "AccessDenied" && tale.explanation.is_none());
+        if let Some((refusal, caller)) = refusal.zip(origin.caller.as_ref()) {
+            let message = refusal.message.as_deref().unwrap_or_default();
+            let told = undecided(caller, state.subject(caller).as_ref(), format!("{}:{}", I::SERVICE, I::NAME), message);
+            tale.explanation = serde_json::to_string(&told).ok();
+        }
         let response_elements = result.as_ref().ok().and_then(I::response_elements);
         let told = Told {
             state: next.as_ref().unwrap_or(state),
@@ -292,7 +300,7 @@ impl Host {
         let subject = state.subject(caller).ok_or(Error::PrincipalGone)?;
         if !caller.may_use(I::SERVICE, I::NAME) {
             let (caller, service, name) = (subject.principal.caller_arn(), I::SERVICE, I::NAME);
-            let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} with credentials of this kind");
+            let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} {CREDENTIALS_OF_THIS_KIND}");
             return Err(Error::AccessDenied { sentence });
         }
         let mut origin_now = origin.clone();
@@ -309,6 +317,7 @@ impl Host {
             additional: None,
             explanation: None,
             stopped_at_endpoint: false,
+            rehearsal: None,
         };
         let result = input.operate(&mut call);
         *tale = Tale {
@@ -318,6 +327,39 @@ impl Host {
             stopped_at_endpoint: call.stopped_at_endpoint,
         };
         result
+    }
+
+    /// Goes through an operation for a caller who is only imagined, to see what it asks: the very code that serves it.
+    ///
+    /// Nothing of it happens. Operations return what changes, and that is dropped; the vault of a rehearsal is closed, as its
+    /// root key seals nothing.
+    pub(crate) fn rehearse(
+        &self,
+        state: &State,
+        origin: &Origin,
+        rehearsal: Rehearsal<'_>,
+        act: impl FnOnce(&mut Call<'_>) -> Result<(), Error>,
+    ) -> Result<Rehearsed, Error> {
+        let caller = origin.caller.as_ref().ok_or(Error::Internal("a call without caller"))?;
+        let subject = state.subject(caller).ok_or(Error::PrincipalGone)?;
+        let closed = Vault::new(RootKey::generate(&*self.env.entropy).map_err(|_| Error::Internal("randomness failed"))?);
+        let mut call = Call {
+            state,
+            env: &self.env,
+            vault: &closed,
+            origin,
+            caller,
+            subject: &subject,
+            now: self.now(),
+            resources: Vec::new(),
+            additional: None,
+            explanation: None,
+            stopped_at_endpoint: false,
+            rehearsal: Some(rehearsal),
+        };
+        let result = act(&mut call);
+        let asked = call.rehearsal.map(|rehearsal| rehearsal.asked).unwrap_or_default();
+        Ok(Rehearsed { asked, result })
     }
 
     /// Records a call that never became an operation: refused at authentication, malformed, unknown (T65).
@@ -423,6 +465,14 @@ pub(crate) fn new_uuid(env: &Env) -> String {
 fn unknown<E>(prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>) -> AuthenticateError<E> {
     let _ = prove(&SecretKey { source: SecretSource::Dummy });
     AuthenticateError::Unknown
+}
+
+/// What a rehearsal told.
+pub(crate) struct Rehearsed {
+    /// The permissions that were asked, in order, each with its answer; after a refusal nothing more is asked.
+    pub(crate) asked: Vec<Explanation>,
+    /// How the operation ended.
+    pub(crate) result: Result<(), Error>,
 }
 
 /// What an operation leaves for its record.

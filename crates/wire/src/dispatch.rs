@@ -468,7 +468,7 @@ impl Dispatcher {
     }
 }
 
-macro_rules! kms_operations {
+macro_rules! serve_kms {
     ($($name:ident($($required:literal),*);)*) => {
         impl Dispatcher {
             async fn kms(&self, incoming: Incoming) -> Answered {
@@ -485,39 +485,7 @@ macro_rules! kms_operations {
     };
 }
 
-// One line an operation: its name and the members that must be there.
-kms_operations! {
-    CancelKeyDeletion("KeyId");
-    CreateAlias("AliasName", "TargetKeyId");
-    CreateGrant("KeyId", "Operations");
-    CreateKey();
-    Decrypt();
-    DeleteAlias("AliasName");
-    DescribeKey("KeyId");
-    DisableKey("KeyId");
-    EnableKey("KeyId");
-    Encrypt("KeyId", "Plaintext");
-    GenerateDataKey("KeyId");
-    GenerateDataKeyWithoutPlaintext("KeyId");
-    GenerateRandom();
-    GetKeyPolicy("KeyId");
-    GetKeyRotationStatus("KeyId");
-    ListAliases();
-    ListGrants("KeyId");
-    ListKeyPolicies("KeyId");
-    ListKeys();
-    ListResourceTags("KeyId");
-    ListRetirableGrants("RetiringPrincipal");
-    PutKeyPolicy("KeyId", "Policy");
-    ReEncrypt("DestinationKeyId");
-    RetireGrant();
-    RevokeGrant("KeyId", "GrantId");
-    ScheduleKeyDeletion("KeyId");
-    TagResource("KeyId", "Tags");
-    UntagResource("KeyId", "TagKeys");
-    UpdateAlias("AliasName", "TargetKeyId");
-    UpdateKeyDescription("KeyId", "Description");
-}
+keyward_service::kms_operations!(serve_kms);
 
 macro_rules! organizations_operations {
     ($($name:ident)*) => {

@@ -49,6 +49,13 @@ pub(crate) fn is_grant_token(root: &RootKey, token: &str) -> bool {
     open_from_client(root, Purpose::GrantToken, "grant", token).is_some()
 }
 
+/// The key and the grant that a token names.
+pub(crate) fn granted_by(root: &RootKey, token: &str) -> Option<(String, String)> {
+    let named = open_from_client(root, Purpose::GrantToken, "grant", token)?;
+    let (key, id) = std::str::from_utf8(&named).ok()?.split_once('\n')?;
+    Some((key.to_owned(), id.to_owned()))
+}
+
 /// Constraints as a request writes them.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -492,10 +499,8 @@ impl Operate for RetireGrant {
         let facts = call.facts().clone();
         let (key_name, id) = match (self.grant_token, self.key_id, self.grant_id) {
             (Some(token), None, None) => {
-                let named = open_from_client(call.vault.root(), Purpose::GrantToken, "grant", &token).ok_or(Error::InvalidGrantToken)?;
-                let named = String::from_utf8_lossy(&named).into_owned();
-                let (key, id) = named.split_once('\n').ok_or(Error::InvalidGrantToken)?;
-                (key.to_owned(), grant_id(id)?)
+                let (key, id) = granted_by(call.vault.root(), &token).ok_or(Error::InvalidGrantToken)?;
+                (key, grant_id(&id)?)
             }
             (None, Some(key), Some(id)) => (key, grant_id(&id)?),
             _ => return Err(Error::Validation("Specify either a grant token, or a key ID and a grant ID.".to_owned())), // [K198]

@@ -4,6 +4,45 @@
 //! ranges, enumerations; K20) was refused before an input exists; everything that needs the estate is decided here,
 //! in the order of K25: resolve, authorize, state, usage, algorithm, sizes, dry run, do.
 
+/// Calls the macro of this name with every operation of KMS that is served: its name, and the members that a request must have.
+#[macro_export]
+macro_rules! kms_operations {
+    ($macro:ident) => {
+        $macro! {
+            CancelKeyDeletion("KeyId");
+            CreateAlias("AliasName", "TargetKeyId");
+            CreateGrant("KeyId", "Operations");
+            CreateKey();
+            Decrypt();
+            DeleteAlias("AliasName");
+            DescribeKey("KeyId");
+            DisableKey("KeyId");
+            EnableKey("KeyId");
+            Encrypt("KeyId", "Plaintext");
+            GenerateDataKey("KeyId");
+            GenerateDataKeyWithoutPlaintext("KeyId");
+            GenerateRandom();
+            GetKeyPolicy("KeyId");
+            GetKeyRotationStatus("KeyId");
+            ListAliases();
+            ListGrants("KeyId");
+            ListKeyPolicies("KeyId");
+            ListKeys();
+            ListResourceTags("KeyId");
+            ListRetirableGrants("RetiringPrincipal");
+            PutKeyPolicy("KeyId", "Policy");
+            ReEncrypt("DestinationKeyId");
+            RetireGrant();
+            RevokeGrant("KeyId", "GrantId");
+            ScheduleKeyDeletion("KeyId");
+            TagResource("KeyId", "Tags");
+            UntagResource("KeyId", "TagKeys");
+            UpdateAlias("AliasName", "TargetKeyId");
+            UpdateKeyDescription("KeyId", "Description");
+        }
+    };
+}
+
 mod aliases;
 mod cipher;
 mod grants;
@@ -24,16 +63,18 @@ pub use cipher::{
     Decrypt, DecryptOutput, Encrypt, EncryptOutput, GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyWithoutPlaintext,
     GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput, ReEncrypt, ReEncryptOutput,
 };
+pub(crate) use cipher::{blob_of_nobody, no_resource, with_context};
 pub use grants::{
     CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant, RevokeGrant,
 };
-pub(crate) use grants::{is_grant_token, new_grant_id};
+pub(crate) use grants::{granted_by, is_grant_token, new_grant_id};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyRotationStatus, GetKeyRotationStatusOutput, KeyIdOutput, KeyListEntry,
     KeyMetadata, KeyMetadataOutput, ListKeys, ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, due_deletions,
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
+pub(crate) use resolve::resolve;
 pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.
