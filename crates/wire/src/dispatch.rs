@@ -180,14 +180,19 @@ impl Dispatcher {
         Answered { status, content_type: "application/json", body: format!("{{\"status\":\"{text}\"}}").into_bytes() }
     }
 
+    /// Turns away a request whose body was not read. It is recorded as any other (T65), under the name that its header says.
+    pub(crate) async fn turn_away(&self, peer: SocketAddr, parts: &Parts, request_id: &str, error: AwsError) -> Answered {
+        let Some(origin) = origin(peer, parts, request_id) else { return Answered::empty(500) };
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).and_then(service_and_operation);
+        let (service, operation) = target.unwrap_or((Service::Kms, "Unknown"));
+        let answered = self.reject(service, &origin, operation, error).await;
+        // [K7] Sizes and times are told by the status alone.
+        if answered.status == 400 || answered.status >= 500 { answered } else { Answered::empty(answered.status) }
+    }
+
     /// Runs one request to its end.
     pub(crate) async fn call(&self, peer: SocketAddr, parts: &Parts, body: &[u8], request_id: &str) -> Answered {
-        // The Region stands in the scope; until that is read, the answer needs some.
-        let Ok(mut facts) = "us-east-1".parse().map(CallFacts::new) else { return Answered::empty(500) };
-        facts.source_ip = Some(peer.ip());
-        facts.secure_transport = false;
-        facts.user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
-        let mut origin = Origin { caller: None, facts, request_id: request_id.to_owned() };
+        let Some(mut origin) = origin(peer, parts, request_id) else { return Answered::empty(500) };
         let signed = SignedParts {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -375,6 +380,26 @@ impl Forwarded {
     }
 }
 
+/// Where a request comes from, before anybody knows who asks.
+fn origin(peer: SocketAddr, parts: &Parts, request_id: &str) -> Option<Origin> {
+    // The Region stands in the scope; until that is read, the answer needs some.
+    let mut facts = "us-east-1".parse().map(CallFacts::new).ok()?;
+    facts.source_ip = Some(peer.ip());
+    facts.secure_transport = false;
+    facts.user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+    Some(Origin { caller: None, facts, request_id: request_id.to_owned() })
+}
+
+/// What the target of a JSON call names.
+fn service_and_operation(target: &str) -> Option<(Service, &str)> {
+    match target.split_once('.')? {
+        ("TrentService", operation) => Some((Service::Kms, operation)),
+        ("AWSOrganizationsV20161128", operation) => Some((Service::Organizations, operation)), // [K280]
+        ("Keyward", operation) => Some((Service::Keyward, operation)),
+        _ => None,
+    }
+}
+
 /// (A512) What only the server may say comes from the session, never from the request (T18).
 fn admit(origin: &mut Origin, caller: Caller) {
     if let Some(session) = &caller.session {
@@ -398,13 +423,9 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
     }
     match (&parts.method, parts.headers.get("x-amz-target")) {
         (&Method::POST, Some(target)) => {
-            let target = target.to_str().unwrap_or_default();
-            let (service, operation) = match target.split_once('.') {
-                Some(("TrentService", operation)) => (Service::Kms, operation.to_owned()),
-                Some(("AWSOrganizationsV20161128", operation)) => (Service::Organizations, operation.to_owned()), // [K280]
-                Some(("Keyward", operation)) => (Service::Keyward, operation.to_owned()),
-                _ => return Err((Service::Kms, "Unknown".to_owned(), unknown(400))),
-            };
+            let named = target.to_str().ok().and_then(service_and_operation);
+            let (service, operation) = named.ok_or_else(|| (Service::Kms, "Unknown".to_owned(), unknown(400)))?;
+            let operation = operation.to_owned();
             match serde_json::from_slice::<Value>(if body.is_empty() { b"{}" } else { body }) {
                 Ok(Value::Object(members)) => Ok(Asked { service, operation, input: Input::Members(members) }),
                 _ => Err((service, operation, service.malformed(String::new()))),

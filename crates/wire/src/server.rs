@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
@@ -100,13 +100,17 @@ async fn answer(dispatcher: &Dispatcher, peer: SocketAddr, request: Request<Inco
 
 async fn read_and_call(dispatcher: &Dispatcher, peer: SocketAddr, request: Request<Incoming>, request_id: &str) -> Answered {
     let (parts, body) = request.into_parts();
+    // [T65] Whatever the reason why a body is not read, the request is recorded.
+    let turn_away = |error| dispatcher.turn_away(peer, &parts, request_id, error);
+    let unread = |code, status| AwsError { status, ..AwsError::bare(code) };
     if parts.headers.contains_key(CONTENT_ENCODING) {
-        return Answered::json_error(&AwsError::bare("SerializationException")); // T71
+        return turn_away(AwsError::bare("SerializationException")).await; // T71
     }
     let collected = tokio::time::timeout(Duration::from_secs(BODY_S_MAX), Limited::new(body, BODY_BYTES_MAX).collect()).await;
     match collected {
         Ok(Ok(body)) => dispatcher.call(peer, &parts, &body.to_bytes(), request_id).await,
-        Ok(Err(_)) => Answered::empty(413),
-        Err(_) => Answered::empty(408),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => turn_away(unread("RequestEntityTooLarge", 413)).await,
+        Ok(Err(_)) => turn_away(unread("IncompleteBody", 400)).await,
+        Err(_) => turn_away(unread("RequestTimeout", 408)).await,
     }
 }
