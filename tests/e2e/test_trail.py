@@ -59,3 +59,19 @@ def test_t65_every_request_has_its_record(server):
     assert len(records) == 8
     assert [record["eventName"] for record in records[:3]] == ["Decrypt"] * 3
     assert [record["errorCode"] for record in records[:3]] == ["RequestEntityTooLarge", "SerializationException", "IncompleteBody"]
+
+
+def test_t71_nobody_chooses_how_long_a_record_is(server):
+    agent = {"user-agent": "é" * 30_000, "x-amz-target": "TrentService.Decrypt"}
+    raw(server, {**agent, "user-agent": "x" * 100_000})
+    record = json.loads(keyward(server, "trail", "tail", "-n", "1"))
+    assert len(record["userAgent"]) == 1024 and record["omitted"] is True
+    key, secret = server.credentials[OWNER]
+    for length in (900_000, 90_000):
+        status, _ = signed_json(server, (key, secret), "kms", "TrentService.DescribeKey", {"KeyId": "x" * length})
+        assert status == 400
+        line = keyward(server, "trail", "tail", "-n", "1")
+        assert len(line) < 110_000 and json.loads(line).get("omitted") is True
+        assert len(json.loads(line)["errorMessage"]) <= 1024
+    server.kms().list_keys()
+    assert "omitted" not in json.loads(keyward(server, "trail", "tail", "-n", "1"))
