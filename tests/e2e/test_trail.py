@@ -75,3 +75,20 @@ def test_t71_nobody_chooses_how_long_a_record_is(server):
         assert len(json.loads(line)["errorMessage"]) <= 1024
     server.kms().list_keys()
     assert "omitted" not in json.loads(keyward(server, "trail", "tail", "-n", "1"))
+
+
+def test_a1005_a_refused_write_is_a_write(server):
+    kms, iam = server.kms(), server.client("iam")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    for call, parameters, read_only in [
+        (kms.schedule_key_deletion, {"KeyId": key, "PendingWindowInDays": 366}, False),
+        (kms.create_key, {"KeySpec": "X"}, False),
+        (kms.enable_key_rotation, {"KeyId": key}, False),
+        (kms.describe_key, {"KeyId": "x" * 3000}, True),
+        (kms.sign, {"KeyId": key, "Message": b"x", "SigningAlgorithm": "ECDSA_SHA_256"}, True),
+        (iam.create_login_profile, {"UserName": "x", "Password": "never-in-the-trail"}, False),
+        (iam.list_mfa_devices, {}, True),
+    ]:
+        record, answer = record_of(server, call, **parameters)
+        assert "errorCode" in record and record["readOnly"] is read_only, record
+        assert "never-in-the-trail" not in json.dumps(record)

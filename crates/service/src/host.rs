@@ -377,7 +377,7 @@ impl Host {
             origin,
             service,
             event_name,
-            read_only: true,
+            read_only: is_read_only(service, event_name),
             time: self.now(),
             request_parameters: None,
             response_elements: None,
@@ -465,6 +465,15 @@ pub(crate) fn new_uuid(env: &Env) -> String {
 fn unknown<E>(prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>) -> AuthenticateError<E> {
     let _ = prove(&SecretKey { source: SecretSource::Dummy });
     AuthenticateError::Unknown
+}
+
+/// (A1005) Whether a call of this name changes nothing; of a name that nothing has, nothing is changed.
+fn is_read_only(service: &str, event_name: &str) -> bool {
+    match service {
+        "kms" => keyward_authz::Operation::named(event_name).is_none_or(keyward_authz::Operation::is_read_only),
+        "sts" | "keyward" => true,
+        _ => event_name == "Unknown" || ["Get", "List", "Describe", "Simulate", "Generate"].iter().any(|reads| event_name.starts_with(reads)),
+    }
 }
 
 /// What a rehearsal told.
