@@ -77,6 +77,63 @@ def test_t71_nobody_chooses_how_long_a_record_is(server):
     assert "omitted" not in json.loads(keyward(server, "trail", "tail", "-n", "1"))
 
 
+def test_a1006_records_say_what_was_asked_and_what_was_made(server):
+    kms, iam, sts = server.kms(), server.client("iam"), server.client("sts")
+    iam.create_user(UserName="app")
+    tags = [{"TagKey": "team", "TagValue": "pay"}]
+
+    def kept(call, **parameters):
+        record, answer = record_of(server, call, **parameters)
+        return record["requestParameters"], record["responseElements"], record, answer
+
+    asked, made, record, answer = kept(kms.create_key, Description="d", Tags=tags)
+    key = answer["KeyMetadata"]["Arn"]
+    assert asked["tags"] == [{"tagKey": "team", "tagValue": "pay"}] and made["keyMetadata"]["arn"] == key
+    assert made["keyMetadata"]["aWSAccountId"] == OWNER and made["keyMetadata"]["creationDate"].endswith("Z")
+    pairs = {"Team": "pay"}
+    terms = {"GranteePrincipal": APP, "RetiringPrincipal": APP, "Operations": ["Decrypt"], "Name": "x"}
+    asked, made, _, answer = kept(kms.create_grant, KeyId=key, Constraints={"EncryptionContextSubset": pairs}, **terms)
+    assert asked["constraints"] == {"encryptionContextSubset": pairs} and asked["name"] == "x"
+    assert made == {"grantId": answer["GrantId"], "keyId": key}
+    grant, token = answer["GrantId"], answer["GrantToken"]
+    assert kept(kms.list_grants, KeyId=key, Limit=5, GrantId=grant)[0] == {"keyId": key, "limit": 5, "grantId": grant}
+    assert kept(kms.list_keys, Limit=5)[0] == {"limit": 5} and kept(kms.list_keys)[0] is None
+    assert kept(kms.list_aliases, KeyId=key, Limit=5)[0] == {"keyId": key, "limit": 5}
+    assert kept(kms.list_key_policies, KeyId=key)[0] == {"keyId": key}
+    assert kept(kms.list_resource_tags, KeyId=key, Limit=3)[0] == {"keyId": key, "limit": 3}
+    assert kept(kms.list_retirable_grants, RetiringPrincipal=APP)[0] == {"retiringPrincipal": APP}
+    assert kept(kms.generate_random, NumberOfBytes=8)[:2] == ({"numberOfBytes": 8}, None)
+    assert kept(kms.tag_resource, KeyId=key, Tags=tags)[0]["tags"] == [{"tagKey": "team", "tagValue": "pay"}]
+    asked, made, record, _ = kept(kms.retire_grant, GrantToken=token)
+    assert (asked, made, record["additionalEventData"]) == (None, None, {"grantId": grant})
+    assert record["resources"][0]["ARN"] == key and token not in json.dumps(record)
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=APP, Operations=["Decrypt"])["GrantId"]
+    assert kept(kms.revoke_grant, KeyId=key, GrantId=grant)[:2] == ({"keyId": key, "grantId": grant}, {"keyId": key})
+    asked, made, *_ = kept(kms.schedule_key_deletion, KeyId=key, PendingWindowInDays=7)
+    assert asked == {"keyId": key, "pendingWindowInDays": 7}
+    assert made["keyId"] == key and made["keyState"] == "PendingDeletion" and made["deletionDate"].endswith("Z")
+    assert kept(kms.cancel_key_deletion, KeyId=key)[1] == {"keyId": key}
+
+    asked, made, record, answer = kept(iam.create_access_key, UserName="app")
+    assert made["accessKey"]["accessKeyId"] == answer["AccessKey"]["AccessKeyId"] and made["accessKey"]["userName"] == "app"
+    assert answer["AccessKey"]["SecretAccessKey"] not in json.dumps(record)
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": APP}, "Action": "sts:AssumeRole"}]}
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
+    made = kept(iam.create_role, RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))[1]
+    assert made["role"]["arn"] == f"arn:aws:iam::{OWNER}:role/r" and made["role"]["roleId"].startswith("AROA")
+    assert kept(iam.create_user, UserName="u")[1]["user"]["userId"].startswith("AIDA")
+    assert kept(iam.create_group, GroupName="g")[1]["group"]["groupName"] == "g"
+    policy_arn = kept(iam.create_policy, PolicyName="p", PolicyDocument=json.dumps(policy))[1]["policy"]["arn"]
+    assert kept(iam.create_policy_version, PolicyArn=policy_arn, PolicyDocument=json.dumps(policy))[1]["policyVersion"]["versionId"] == "v2"
+    assert kept(iam.attach_user_policy, UserName="app", PolicyArn=policy_arn)[1] is None
+    app = server.client("sts", credentials=answer["AccessKey"])
+    asked, made, record, answer = kept(app.assume_role, RoleArn=f"arn:aws:iam::{OWNER}:role/r", RoleSessionName="web-1")
+    assert made["assumedRoleUser"]["arn"].endswith(":assumed-role/r/web-1") and asked["roleSessionName"] == "web-1"
+    for secret in ("SecretAccessKey", "SessionToken"):
+        assert answer["Credentials"][secret] not in json.dumps(record)
+    assert kept(sts.get_session_token)[1]["credentials"]["accessKeyId"].startswith("ASIA")
+
+
 def test_a1005_a_refused_write_is_a_write(server):
     kms, iam = server.kms(), server.client("iam")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -92,3 +149,16 @@ def test_a1005_a_refused_write_is_a_write(server):
         record, answer = record_of(server, call, **parameters)
         assert "errorCode" in record and record["readOnly"] is read_only, record
         assert "never-in-the-trail" not in json.dumps(record)
+
+
+@pytest.mark.parametrize("denied", [True, False])
+def test_a1008_both_accounts_read_of_an_allowed_call(article, denied):
+    reader = assume(article, "cross-account-reader", PARTNER, OTHER)
+    owner = article.kms(region="ap-south-1", credentials=assume(article, "ops"))
+    key = owner.describe_key(KeyId="alias/default")["KeyMetadata"]["Arn"]
+    if not denied:
+        owner.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OTHER}:role/cross-account-reader", Operations=["DescribeKey"])
+    kms = article.kms(region="ap-south-1", credentials=reader)
+    record, answer = record_of(article, kms.describe_key, KeyId=key)
+    shown = keyward(article, "trail", "show", answer["ResponseMetadata"]["RequestId"]).splitlines()
+    assert [json.loads(line)["recipientAccountId"] for line in shown] == ([OTHER] if denied else [OTHER, OWNER])

@@ -462,6 +462,11 @@ impl Operate for GenerateRandom {
     const NAME: &'static str = "GenerateRandom";
     const MUTATES: bool = false;
 
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        let number_of_bytes = self.number_of_bytes;
+        raw(&CipherParameters { key_id: None, encryption_context: None, encryption_algorithm: None, key_spec: None, number_of_bytes })
+    }
+
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateRandomOutput>, Error> {
         let length = self.number_of_bytes.ok_or_else(|| Error::Validation("NumberOfBytes is required.".to_owned()))?; // [K172]
         let facts = call.facts().clone();

@@ -55,6 +55,7 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 pub use crate::call::Nothing;
@@ -65,7 +66,8 @@ pub use cipher::{
 };
 pub(crate) use cipher::{blob_of_nobody, no_resource, with_context};
 pub use grants::{
-    CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant, RevokeGrant,
+    CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant,
+    RevokeGrant, RevokeGrantOutput,
 };
 pub(crate) use grants::{granted_by, is_grant_token, new_grant_id};
 pub use keys::{
@@ -100,6 +102,47 @@ impl Answer {
 impl Serialize for Answer {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// What records keep of a request for a list (A1006).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListParameters<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grantee_principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retiring_principal: Option<&'a str>,
+}
+
+impl<'a> ListParameters<'a> {
+    fn of(limit: Option<usize>, marker: Option<&'a str>) -> Self {
+        Self { key_id: None, limit, marker, grant_id: None, grantee_principal: None, retiring_principal: None }
+    }
+
+    fn on(self, key_id: Option<&'a str>) -> Option<Box<RawValue>> {
+        let page = Self { key_id, ..self };
+        let Self { key_id, limit, marker, grant_id, grantee_principal, retiring_principal } = &page;
+        let texts = [key_id, marker, grant_id, grantee_principal, retiring_principal];
+        // Nothing was asked for: null, as CloudTrail has it.
+        (limit.is_some() || texts.iter().any(|text| text.is_some())).then(|| crate::call::raw(&page)).flatten()
+    }
+}
+
+/// A time as records have it.
+struct RecordedTime(jiff::Timestamp);
+
+impl Serialize for RecordedTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&jiff::Timestamp::from_second(self.0.as_second()).unwrap_or(self.0))
     }
 }
 
