@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_policy::AccountId;
-use keyward_service::{Host, Store, admin, kms};
+use keyward_service::{Health, Host, Store, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +19,10 @@ use crate::{admin as admin_socket, operate, out, rim, seed};
 
 /// How often keys are looked at whose day of deletion may have come, in seconds.
 const DELETION_ROUND_S: u64 = 60;
+
+/// How often the store's health is looked at, and how many looks later a line is said again.
+const HEALTH_ROUND: Duration = Duration::from_secs(1);
+const HEALTH_ROUNDS_PER_LINE: u32 = 60;
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -100,6 +104,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
         }
     };
     let deletions = tokio::spawn(delete_when_due(host.clone()));
+    let health = tokio::spawn(tell_health(host.clone()));
     out::announce(format!("keyward is ready on http://{address}"));
     let served = keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed");
     let _ = stopping.send(true);
@@ -108,6 +113,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     }
     served?;
     deletions.abort();
+    health.abort();
     drop(administration);
     Ok(())
 }
@@ -160,6 +166,28 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
     Ok(())
 }
 
+/// Tells the operator when the store cannot be written, once, and every minute as long as it lasts (T51).
+async fn tell_health(host: Arc<Host>) {
+    let mut round = tokio::time::interval(HEALTH_ROUND);
+    let (mut told, mut rounds) = (Health::Good, 0);
+    loop {
+        round.tick().await;
+        let health = host.health();
+        rounds = if health == told { rounds + 1 } else { 0 };
+        match &health {
+            Health::Good if told != Health::Good => tracing::warn!("the store is written again"),
+            Health::Degraded(reason) if rounds % HEALTH_ROUNDS_PER_LINE == 0 => {
+                tracing::error!(%reason, "the store cannot be written: calls are refused, and nothing of them is done; make room, or make it writable");
+            }
+            Health::Failed(reason) if rounds % HEALTH_ROUNDS_PER_LINE == 0 => {
+                tracing::error!(%reason, "the store has failed: every call is refused; what is on disk is known again after a new start");
+            }
+            Health::Good | Health::Degraded(_) | Health::Failed(_) => {}
+        }
+        told = health;
+    }
+}
+
 /// Keys are really deleted when their day comes (K92).
 async fn delete_when_due(host: Arc<Host>) {
     let mut round = tokio::time::interval(Duration::from_secs(DELETION_ROUND_S));
@@ -170,5 +198,71 @@ async fn delete_when_due(host: Arc<Host>) {
         if let Ok(Err(error)) = deleted {
             tracing::error!(%error, "keys whose day has come were not deleted");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use keyward_crypto::KeyCheckValue;
+    use keyward_service::{Commit, Loaded, StoreError};
+    use keyward_wire::client::Client;
+    use keyward_wire::sigv4::Credentials;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A store that can be full.
+    struct Full {
+        store: MemoryStore,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Store for Full {
+        fn load(&mut self) -> Result<Loaded, StoreError> {
+            self.store.load()
+        }
+
+        fn commit(&mut self, batch: &[Commit]) -> Result<(), StoreError> {
+            match self.is_full.load(Ordering::Acquire) {
+                true => Err(StoreError::Retry("database or disk is full".into())),
+                false => self.store.commit(batch),
+            }
+        }
+
+        fn adopt_root_key(&mut self, check: &KeyCheckValue) -> Result<(), StoreError> {
+            self.store.adopt_root_key(check)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn t51_a_full_disk_is_told_and_nothing_is_lost() {
+        let (store, is_full) = (MemoryStore::default(), Arc::new(AtomicBool::new(false)));
+        let full = Full { store: store.clone(), is_full: is_full.clone() };
+        let host = Arc::new(Host::open(Box::new(full), rim::forgotten_root_key().unwrap(), rim::env()).unwrap());
+        let key = admin::create_account(&host, "111122223333".parse().unwrap(), None).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        tokio::spawn(keyward_wire::server::serve(listener, host.clone(), std::future::pending()));
+        let credentials = Credentials { access_key_id: key.access_key_id, secret_access_key: key.secret_access_key, session_token: None };
+        let client = Client { authority, credentials, region: "us-east-1".into() };
+        let call = async |operation: &str| client.json("kms", &format!("TrentService.{operation}"), &json!({}), rim::now()).await.unwrap();
+        assert!(call("CreateKey").await.is_success());
+        let records = store.records().len();
+
+        is_full.store(true, Ordering::Release);
+        for operation in ["CreateKey", "ListKeys"] {
+            let refused = call(operation).await;
+            assert_eq!(refused.error_code(), "KMSInternalException");
+            assert!(refused.error_message().contains("nothing was done"), "{}", refused.error_message());
+        }
+        assert_eq!(host.health(), Health::Degraded("the store cannot write now: database or disk is full".into()));
+
+        is_full.store(false, Ordering::Release);
+        assert!(call("ListKeys").await.is_success());
+        assert_eq!(host.health(), Health::Good);
+        assert_eq!(host.state().all_keys().count(), 1);
+        assert_eq!(store.records().len(), records + 1);
     }
 }

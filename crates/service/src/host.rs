@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use keyward_authz::Explanation;
 use keyward_crypto::{Purpose, RootKey};
@@ -35,9 +35,21 @@ pub struct Host {
     queue: Mutex<Option<mpsc::Sender<Pending>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     failed: Arc<AtomicBool>,
+    trouble: Arc<ArcSwapOption<String>>,
     latest_ms: AtomicI64,
     env: Env,
     vault: Vault,
+}
+
+/// How the store is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Health {
+    /// The last write succeeded.
+    Good,
+    /// The last write did not, and the next may: every call is tried, none is answered without its record (T51) (T62).
+    Degraded(String),
+    /// No call is tried any more until a new start (T50).
+    Failed(String),
 }
 
 /// Called once the call is durable, or is known not to be.
@@ -135,8 +147,10 @@ impl Host {
         let published = Arc::new(ArcSwap::new(state.clone()));
         let head = Arc::new(Mutex::new(state));
         let failed = Arc::new(AtomicBool::new(false));
+        let trouble = Arc::new(ArcSwapOption::empty());
         let (sender, receiver) = mpsc::channel();
-        let writer = Writer { store, receiver, published: published.clone(), head: head.clone(), failed: failed.clone() };
+        let (shown, lost, told) = (published.clone(), failed.clone(), trouble.clone());
+        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told };
         let writer =
             std::thread::Builder::new().name("keyward-writer".into()).spawn(move || writer.run()).map_err(|e| OpenError::Thread(e.to_string()))?;
         Ok(Self {
@@ -145,6 +159,7 @@ impl Host {
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
             failed,
+            trouble,
             latest_ms: AtomicI64::new(loaded.latest_ms),
             env,
             vault: Vault::new(root),
@@ -169,6 +184,15 @@ impl Host {
     /// Whether the store has failed for good: then every call is refused (T50).
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// How the store is.
+    pub fn health(&self) -> Health {
+        match self.trouble.load_full() {
+            Some(why) if self.has_failed() => Health::Failed(why.to_string()),
+            Some(why) => Health::Degraded(why.to_string()),
+            None => Health::Good,
+        }
     }
 
     /// Now, and never before anything that was ever recorded: what has expired stays expired (T5).
@@ -512,6 +536,8 @@ struct Writer {
     published: Arc<ArcSwap<State>>,
     head: Arc<Mutex<Arc<State>>>,
     failed: Arc<AtomicBool>,
+    /// Why the last write failed; none if it did not.
+    trouble: Arc<ArcSwapOption<String>>,
 }
 
 impl Writer {
@@ -538,6 +564,9 @@ impl Writer {
             if self.failed.load(Ordering::Acquire) { Err(StoreError::Final("it failed before".into())) } else { self.store.commit(&commits) };
         match result {
             Ok(()) => {
+                if self.trouble.load().is_some() {
+                    self.trouble.store(None);
+                }
                 if let Some(newest) = newest {
                     self.published.store(newest);
                 }
@@ -552,6 +581,10 @@ impl Writer {
     /// Takes back what never became durable, with all that was built on it.
     fn fail(&self, error: &StoreError, mut waiting: Vec<Done>) {
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        // What came first is the reason; after a final failure nothing is tried that could have another.
+        if !self.failed.load(Ordering::Acquire) {
+            self.trouble.store(Some(Arc::new(error.to_string())));
+        }
         if !matches!(error, StoreError::Retry(_)) {
             self.failed.store(true, Ordering::Release);
         }

@@ -10,7 +10,7 @@ use hyper::{Method, header};
 use keyward_authz::CallFacts;
 use keyward_policy::Region;
 use keyward_service::{
-    AuthenticateError, AwsError, Caller, Error, Host, Identity, Operate, OrganizationsReason, Origin, doors, iam, kms, organizations, sts,
+    AuthenticateError, AwsError, Caller, Error, Health, Host, Identity, Operate, OrganizationsReason, Origin, doors, iam, kms, organizations, sts,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -176,8 +176,15 @@ impl Dispatcher {
     }
 
     pub(crate) fn health(&self) -> Answered {
-        let (status, text) = if self.host.has_failed() { (503, "the store has failed") } else { (200, "ok") };
-        Answered { status, content_type: "application/json", body: format!("{{\"status\":\"{text}\"}}").into_bytes() }
+        let (status, text, reason) = match self.host.health() {
+            Health::Good => (200, "ok", None),
+            Health::Degraded(reason) => (503, "degraded", Some(reason)),
+            Health::Failed(reason) => (503, "the store has failed", Some(reason)),
+        };
+        let mut body = Map::new();
+        body.insert("status".into(), text.into());
+        body.extend(reason.map(|reason| ("reason".into(), reason.into())));
+        Answered { status, content_type: "application/json", body: Value::Object(body).to_string().into_bytes() }
     }
 
     /// Turns away a request whose body was not read. It is recorded as any other (T65), under the name that its header says.
