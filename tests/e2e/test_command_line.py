@@ -1,0 +1,46 @@
+"""The command line where it is used otherwise than it was meant."""
+
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import time
+
+from conftest import Server
+from test_kms import OTHER, OWNER
+from test_operate import keyward
+
+BINARY = os.path.abspath(os.environ["KEYWARD_BIN"])
+
+
+def test_t68_a_server_without_file_descriptors_waits_and_serves_on(tmp_path):
+    ports = socket.socket()
+    ports.bind(("127.0.0.1", 0))
+    address = ports.getsockname()
+    ports.close()
+    arguments = f"serve --listen {address[0]}:{address[1]} --data {tmp_path}/data --root-key {tmp_path}/root.key --accounts {OTHER}"
+    process = subprocess.Popen(["bash", "-c", f'ulimit -n 48; exec "{BINARY}" {arguments}'], stdout=subprocess.PIPE, text=True)
+    assert any("is ready on" in line for line in process.stdout)
+
+    def cpu_ticks():
+        fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    def answers():
+        with socket.create_connection(address, timeout=5) as connection:
+            connection.sendall(b"GET /_keyward/health HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+            return connection.recv(512).startswith(b"HTTP/1.1 200")
+
+    assert answers()
+    idle = [socket.create_connection(address) for _ in range(80)]
+    time.sleep(0.2)
+    before = cpu_ticks()
+    time.sleep(1)
+    assert cpu_ticks() - before < 20, "the accept loop spins"
+    for connection in idle:
+        connection.close()
+    assert answers()
+    process.terminate()
+    assert process.wait(timeout=20) == 0
