@@ -15,6 +15,16 @@ from test_operate import keyward
 BINARY = os.path.abspath(os.environ["KEYWARD_BIN"])
 
 
+def test_an_empty_database_is_no_new_estate(server):
+    server.stop()
+    for suffix in ("-wal", "-shm"):
+        (server.data / f"keyward.db{suffix}").unlink(missing_ok=True)
+    os.truncate(server.data / "keyward.db", 0)
+    command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--data", str(server.data), "--root-key", str(server.root_key)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and "keyward.db is empty" in done.stderr, done.stderr
+
+
 def test_t68_a_server_without_file_descriptors_waits_and_serves_on(tmp_path):
     ports = socket.socket()
     ports.bind(("127.0.0.1", 0))
