@@ -15,6 +15,24 @@ from test_operate import keyward
 BINARY = os.path.abspath(os.environ["KEYWARD_BIN"])
 
 
+def test_the_environment_of_another_server_does_not_stop_an_ephemeral_one(server):
+    environment = {**os.environ, "KEYWARD_DATA": str(server.data), "KEYWARD_ROOT_KEY": str(server.root_key)}
+    command = [BINARY, "serve", "--ephemeral", "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert any("is ready on" in line for line in process.stdout)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+    done = subprocess.run([*command, "--data", "/nowhere"], capture_output=True, text=True)
+    assert done.returncode == 2 and "cannot be used with" in done.stderr
+    # And it is where a server has its data, when nothing else is said.
+    server.stop()
+    process = subprocess.Popen([BINARY, "serve", "--listen", "127.0.0.1:0"], env=environment, stdout=subprocess.PIPE, text=True)
+    assert any("is ready on" in line for line in process.stdout)
+    assert json.loads(keyward(server, "status", "--json"))["ProcessId"] == process.pid
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
 def test_an_empty_database_is_no_new_estate(server):
     server.stop()
     for suffix in ("-wal", "-shm"):

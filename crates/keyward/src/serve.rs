@@ -1,7 +1,7 @@
 //! `keyward serve`
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +32,11 @@ pub(crate) struct ServeArgs {
     /// Listen for calls through a VPC endpoint of the estate; may be repeated
     #[arg(long, value_name = "VPCE-ID=ADDRESS", value_parser = endpoint_address)]
     listen_endpoint: Vec<(String, SocketAddr)>,
-    /// Directory for estate and trail [default: the platform's data directory]
-    #[arg(long, env = "KEYWARD_DATA", conflicts_with = "ephemeral")]
+    /// Directory for estate and trail [env: KEYWARD_DATA] [default: the platform's data directory]
+    #[arg(long, conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
-    /// File with the root key, 32 bytes; made at the first start [default: in the platform's configuration directory]
-    #[arg(long, env = "KEYWARD_ROOT_KEY", conflicts_with = "ephemeral")]
+    /// File with the root key, 32 bytes; made at the first start [env: KEYWARD_ROOT_KEY] [default: in the platform's configuration directory]
+    #[arg(long, conflicts_with = "ephemeral")]
     root_key: Option<PathBuf>,
     /// Keep everything in memory and forget it at the end
     #[arg(long)]
@@ -53,6 +53,17 @@ fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
     let (id, address) =
         text.split_once('=').ok_or_else(|| format!("`{text}` is not VPCE-ID=ADDRESS, such as vpce-0123456789abcdef0=127.0.0.1:4600"))?;
     address.parse().map(|address| (id.to_owned(), address)).map_err(|_| format!("`{address}` is no address such as 127.0.0.1:4600"))
+}
+
+impl ServeArgs {
+    // The environment is read here and not by clap, for whom it would contradict --ephemeral as the option does.
+    fn data(&self) -> anyhow::Result<PathBuf> {
+        rim::data_directory(self.data.clone().or_else(|| rim::path_variable("KEYWARD_DATA")).as_ref())
+    }
+
+    fn root_key(&self, data: &Path) -> anyhow::Result<PathBuf> {
+        rim::root_key_file(self.root_key.clone().or_else(|| rim::path_variable("KEYWARD_ROOT_KEY")).as_ref(), data)
+    }
 }
 
 pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
@@ -78,8 +89,8 @@ fn open(arguments: &ServeArgs) -> anyhow::Result<Host> {
     let (store, root): (Box<dyn Store>, _) = if arguments.ephemeral {
         (Box::new(MemoryStore::default()), rim::forgotten_root_key()?)
     } else {
-        let data = rim::data_directory(arguments.data.as_ref())?;
-        let root = rim::root_key(&rim::root_key_file(arguments.root_key.as_ref(), &data)?, &data)?;
+        let data = arguments.data()?;
+        let root = rim::root_key(&arguments.root_key(&data)?, &data)?;
         (Box::new(SqliteStore::open(&data)?), root)
     };
     Ok(Host::open(store, root, rim::env())?)
@@ -99,7 +110,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     let administration = match arguments.ephemeral {
         true => None,
         false => {
-            let place = admin_socket::Place { data: rim::data_directory(arguments.data.as_ref())?, endpoint: Some(format!("http://{address}")) };
+            let place = admin_socket::Place { data: arguments.data()?, endpoint: Some(format!("http://{address}")) };
             Some(admin_socket::serve(host.clone(), place)?)
         }
     };
