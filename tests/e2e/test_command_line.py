@@ -33,6 +33,17 @@ def test_the_environment_of_another_server_does_not_stop_an_ephemeral_one(server
     assert process.wait(timeout=20) == 0
 
 
+def test_profiles_are_written_where_only_the_owner_reads(server, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    told = keyward(server, "credentials", "--format", "profile", HOME=str(home), AWS_SHARED_CREDENTIALS_FILE="")
+    assert told.startswith("wrote ") and str(home / ".aws" / "credentials") in told
+    assert stat.S_IMODE((home / ".aws").stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / ".aws" / "credentials").stat().st_mode) == 0o600
+    help_text = re.sub(r"\s+", " ", keyward(server, "credentials", "--help"))
+    assert "write sections of the AWS credentials file" in help_text and "or write them as AWS profiles" in help_text
+
+
 def test_an_empty_database_is_no_new_estate(server):
     server.stop()
     for suffix in ("-wal", "-shm"):

@@ -37,7 +37,7 @@ enum Command {
     Tour,
     /// Make and list accounts
     Account(operate::AccountArgs),
-    /// Print the root users' access keys
+    /// Print the root users' access keys, or write them as AWS profiles
     Credentials(operate::CredentialsArgs),
     /// Say what runs, where its data is, and what is in it
     Status(operate::StatusArgs),

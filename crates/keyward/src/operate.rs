@@ -1,6 +1,8 @@
 //! `keyward account`, `keyward credentials`, `keyward status`
 
+use std::fs::DirBuilder;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,7 +11,7 @@ use comfy_table::{Table, presets};
 use keyward_policy::AccountId;
 
 use crate::admin::{AccountEntry, Ask, EstateArgs, RootCredentials, Status, request};
-use crate::out;
+use crate::{out, rim};
 
 #[derive(Args)]
 pub(crate) struct AccountArgs {
@@ -56,7 +58,8 @@ pub(crate) struct CredentialsArgs {
 /// How access keys are written.
 #[derive(Args)]
 struct OutputArgs {
-    /// `env`: shell exports; `json`: a list; `profile`: sections of an AWS credentials file
+    /// `env`: print shell exports; `json`: print a list; `profile`: write sections of the AWS credentials file
+    /// (AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials), others stay as they are
     #[arg(long, value_enum, default_value_t = CredentialsFormat::Env)]
     format: CredentialsFormat,
 }
@@ -156,8 +159,8 @@ pub(crate) fn exports(key: &RootCredentials, endpoint: &str) -> String {
 /// Writes a profile `keyward-ACCOUNT` for each key into the AWS credentials file, in place of an older one, and leaves
 /// the rest of the file as it is.
 fn write_profiles(keys: &[RootCredentials], endpoint: &str) -> anyhow::Result<(PathBuf, Vec<String>)> {
-    let path = match std::env::var_os("AWS_SHARED_CREDENTIALS_FILE") {
-        Some(path) => PathBuf::from(path),
+    let path = match rim::path_variable("AWS_SHARED_CREDENTIALS_FILE") {
+        Some(path) => path,
         None => directories::BaseDirs::new()
             .context("this platform names no home directory; set AWS_SHARED_CREDENTIALS_FILE")?
             .home_dir()
@@ -179,7 +182,8 @@ fn write_profiles(keys: &[RootCredentials], endpoint: &str) -> anyhow::Result<(P
         written.push(profile);
     }
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        // Secrets come to lie there: a directory that is made is the owner's alone.
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }
     // Whole or not at all: other tools' credentials are in the same file.
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(&path)).context("cannot write beside the credentials file")?;
