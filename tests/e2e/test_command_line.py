@@ -33,6 +33,17 @@ def test_the_environment_of_another_server_does_not_stop_an_ephemeral_one(server
     assert process.wait(timeout=20) == 0
 
 
+def test_an_account_that_is_asked_for_twice_is_made_once(tmp_path):
+    server = Server(tmp_path, "--accounts", f"{OWNER},{OWNER}").start()
+    assert list(server.credentials) == [OWNER]
+    assert server.kms().list_keys()["Keys"] == []
+    # A root user without its key is told, not shown as nothing.
+    key, _ = server.credentials[OWNER]
+    server.client("iam").delete_access_key(AccessKeyId=key)
+    assert "has no access key" in keyward(server, "credentials", "--account", OWNER, code=2)
+    server.stop()
+
+
 def test_profiles_are_written_where_only_the_owner_reads(server, tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use keyward_policy::AccountId;
@@ -115,6 +115,9 @@ pub(crate) fn plain_table(header: &[&str]) -> Table {
 
 pub(crate) fn credentials(arguments: &CredentialsArgs) -> anyhow::Result<()> {
     let keys: Vec<RootCredentials> = request(&arguments.estate, Ask::Credentials { account: arguments.account })?;
+    if let (Some(account), []) = (arguments.account, keys.as_slice()) {
+        bail!("the root user of account {account} has no access key: it was deleted; IAM users and roles of the account go on");
+    }
     print_credentials(&arguments.estate, &keys, arguments.output.format)
 }
 

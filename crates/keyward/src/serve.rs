@@ -1,5 +1,6 @@
 //! `keyward serve`
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,11 +160,12 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
         }
     }
     let state = host.state();
-    let missing = arguments.accounts.iter().filter(|id| state.account(**id).is_none());
+    let asked: BTreeSet<_> = arguments.accounts.iter().copied().collect();
+    let missing = asked.into_iter().filter(|id| state.account(*id).is_none());
     let ids = match (state.accounts().next(), arguments.accounts.as_slice()) {
         (None, []) => vec![admin::new_account_id(host)?],
         // Later starts make what is asked for and not there yet.
-        _ => missing.copied().collect(),
+        _ => missing.collect(),
     };
     for id in &ids {
         admin::create_account(host, *id, None)?;
