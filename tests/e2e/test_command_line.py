@@ -65,6 +65,21 @@ def test_an_empty_database_is_no_new_estate(server):
     assert done.returncode == 2 and "keyward.db is empty" in done.stderr, done.stderr
 
 
+def test_manual_pages_show_every_command(server, tmp_path):
+    keyward(server, "man", "--dir", str(tmp_path / "man1"))
+    pages = {page.name for page in (tmp_path / "man1").iterdir()}
+    assert {"keyward.1", "keyward-serve.1", "keyward-account-create.1", "keyward-trail-query.1"} <= pages
+    whole = keyward(server, "man")
+    assert "grant\\-token" in whole and "KEYWARD TRAIL QUERY" in whole
+
+
+def test_the_trail_of_a_directory_that_is_not_there(server, tmp_path):
+    for command in (["trail", "tail"], ["explain", "--request-id", "x"]):
+        wrong = keyward(server, *command, "--data", str(tmp_path / "none"), code=2)
+        assert wrong.count(str(tmp_path)) == 1 and "there is no trail in" in wrong and wrong.count("\n") == 1, wrong
+    assert not (tmp_path / "none").exists()
+
+
 def test_t68_a_server_without_file_descriptors_waits_and_serves_on(tmp_path):
     ports = socket.socket()
     ports.bind(("127.0.0.1", 0))

@@ -5,12 +5,12 @@ use clap::{Args, ValueEnum};
 use keyward_authz::AuthorizationMessage;
 use keyward_policy::AccountId;
 use keyward_service::{Answer, Question};
-use keyward_store::Trail;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::admin::{Ask, EstateArgs, explanation, request};
-use crate::{out, rim};
+use crate::out;
+use crate::trail::open_trail;
 
 /// Exits with 0 when the answer is an allow, 1 when it is a denial, 2 when there is no answer.
 #[derive(Args)]
@@ -133,7 +133,7 @@ fn encoded(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<String> 
 
 /// The record of a call that authorization refused, and the reasons.
 fn refusal(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<(String, String)> {
-    let records = Trail::open(&rim::data_directory(arguments.estate.data.as_ref())?)?.of_request(request_id)?;
+    let records = open_trail(arguments.estate.data.as_ref())?.of_request(request_id)?;
     let empty = records.is_empty();
     match records.into_iter().find_map(|(record, explanation)| Some((record, explanation?))) {
         Some(found) => Ok(found),

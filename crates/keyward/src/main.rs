@@ -5,6 +5,7 @@ mod decide;
 mod door;
 mod endpoint;
 mod explain;
+mod man;
 mod operate;
 mod out;
 mod policy;
@@ -62,8 +63,8 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write one of each command
+    Man(man::ManArgs),
 }
 
 fn main() {
@@ -86,10 +87,7 @@ fn main() {
             clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);
             out::verbatim(&script)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Into::into).and_then(|()| out::verbatim(&page))
-        }
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
     };
     if let Err(error) = result {
         out::complain(format_args!("error: {error:#}"));

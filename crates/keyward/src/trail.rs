@@ -93,9 +93,17 @@ struct DataArgs {
 
 impl DataArgs {
     fn trail(&self) -> anyhow::Result<Trail> {
-        let data = rim::data_directory(self.data.as_ref())?;
-        Trail::open(&data).with_context(|| format!("there is no trail in {}", data.display()))
+        open_trail(self.data.as_ref())
     }
+}
+
+/// The trail in a server's data directory.
+pub(crate) fn open_trail(data: Option<&PathBuf>) -> anyhow::Result<Trail> {
+    let data = rim::data_directory(data)?;
+    if !data.join("keyward.db").exists() {
+        bail!("there is no trail in {}; name the server's directory with --data", data.display());
+    }
+    Trail::open(&data).with_context(|| format!("the trail in {} does not open", data.display()))
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
