@@ -238,6 +238,16 @@ def test_every_refusal_is_explained(article):
         assert past["message"] == error.value.response["Error"]["Message"]
 
 
+def test_a_role_is_refused_by_its_trust_policy(article):
+    app = article.client("sts", region="ap-south-1", credentials=assume(article, "app-data-plane"))
+    story = article.client("sts", region="ap-south-1", credentials=STORY)
+    for sts, role in [(app, f"arn:aws:iam::{OWNER}:role/ops"), (story, f"arn:aws:iam::{OTHER}:role/cross-account-reader")]:
+        with pytest.raises(ClientError, match="AccessDenied") as error:
+            sts.assume_role(RoleArn=role, RoleSessionName="web-1")
+        told = keyward(article, "explain", "--request-id", error.value.response["ResponseMetadata"]["RequestId"], code=1)
+        assert "trust policy" in told.split("\n\n")[-1] and "key policy" not in told, told
+
+
 def app_blob(article):
     """A ciphertext under a key that is gone: one bit of the key's id is another."""
     ops = article.kms(region="ap-south-1", credentials=assume(article, "ops"))
