@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use keyward_authz::{AuthorizationMessage, Explanation};
+use keyward_authz::AuthorizationMessage;
 use keyward_policy::{AccountId, Region};
-use keyward_service::{Host, Question, admin};
+use keyward_service::{Answer, Host, Question, admin};
 use keyward_store::{SqliteStore, private_file};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -318,6 +318,6 @@ async fn one(host: Arc<Host>, place: Place, stream: tokio::net::UnixStream) -> a
 }
 
 /// An answer to a question, in this process or the server's.
-pub(crate) fn explanation(estate: &EstateArgs, question: Question) -> anyhow::Result<Explanation> {
+pub(crate) fn explanation(estate: &EstateArgs, question: Question) -> anyhow::Result<Answer> {
     request(estate, Ask::Explain { question: Box::new(question) })
 }

@@ -1,6 +1,6 @@
 //! `keyward decide`: decision cases in, one answer a line out.
 
-use std::io::{BufWriter, Read as _, Write};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,6 +8,8 @@ use clap::Args;
 use keyward_cases::{Answer, Case, CaseFile, SCHEMA, decide};
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::out;
 
 /// Exits with 0 when all were decided, 1 when some case could not be read, 2 when nothing could.
 #[derive(Args)]
@@ -31,8 +33,7 @@ pub(crate) fn run(arguments: &DecideArgs) -> anyhow::Result<()> {
     for file in files {
         documents.push(cases(&read(file)?).with_context(|| format!("{} does not read", file.display()))?);
     }
-    let mut output = BufWriter::new(std::io::stdout().lock());
-    let (mut decided, mut unreadable) = (0, 0);
+    let (mut output, mut decided, mut unreadable) = (Vec::new(), 0, 0);
     for case in documents.into_iter().flatten() {
         match answer(case) {
             Ok(answer) => {
@@ -44,9 +45,9 @@ pub(crate) fn run(arguments: &DecideArgs) -> anyhow::Result<()> {
                 serde_json::to_writer(&mut output, &error)?;
             }
         }
-        output.write_all(b"\n")?;
+        output.push(b'\n');
     }
-    output.flush()?;
+    out::verbatim(&output)?;
     match (decided, unreadable) {
         (_, 0) => Ok(()),
         (0, _) => std::process::exit(2),

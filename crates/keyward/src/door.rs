@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::admin::{Ask, DoorEntry, EstateArgs, request};
 use crate::operate::plain_table;
-use crate::rim;
+use crate::{out, rim};
 
 #[derive(Args)]
 pub(crate) struct DoorArgs {
@@ -97,23 +97,20 @@ pub(crate) fn run(arguments: &DoorArgs) -> anyhow::Result<()> {
     match &arguments.command {
         DoorCommand::Create { service, region, estate } => {
             let door: DoorEntry = request(estate, Ask::CreateDoor { service: service.clone(), region: region.clone() })?;
-            println!("# door {}: its callers' kms:ViaService is {}", door.door_id, door.via_service);
-            println!("export KEYWARD_DOOR_ACCESS_KEY_ID={}", door.access_key_id);
-            println!("export KEYWARD_DOOR_SECRET_ACCESS_KEY={}", door.secret_access_key.unwrap_or_default());
-            Ok(())
+            out::line(format!("# door {}: its callers' kms:ViaService is {}", door.door_id, door.via_service))?;
+            out::line(format!("export KEYWARD_DOOR_ACCESS_KEY_ID={}", door.access_key_id))?;
+            out::line(format!("export KEYWARD_DOOR_SECRET_ACCESS_KEY={}", door.secret_access_key.unwrap_or_default()))
         }
         DoorCommand::List { estate, json } => {
             let doors: Vec<DoorEntry> = request(estate, Ask::ListDoors)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&doors)?);
-                return Ok(());
+                return out::json(&doors);
             }
             let mut table = plain_table(&["DOOR", "VIA SERVICE", "SERVICE PRINCIPAL", "ACCESS KEY"]);
             for door in doors {
                 table.add_row([door.door_id, door.via_service, door.service_principal, door.access_key_id]);
             }
-            println!("{}", table.trim_fmt());
-            Ok(())
+            out::line(table.trim_fmt())
         }
         DoorCommand::Delete { door, estate } => request(estate, Ask::DeleteDoor { id: door.clone() }),
         DoorCommand::Forward { door, assume_role, session_name, exchange } => {
@@ -180,27 +177,23 @@ fn exchange_for(arguments: &ExchangeArgs, region: &str, operation: &str, input: 
     if !answer.is_success() {
         bail!("{}: {}", answer.error_code(), answer.error_message());
     }
-    print_session(&answer, arguments.format);
-    Ok(())
+    print_session(&answer, arguments.format)
 }
 
-fn print_session(answer: &Answer, format: SessionFormat) {
+fn print_session(answer: &Answer, format: SessionFormat) -> anyhow::Result<()> {
     let member = |name: &str| answer.member(&format!("Credentials.{name}"));
     match format {
         SessionFormat::Env => {
-            println!("export AWS_ACCESS_KEY_ID={}", member("AccessKeyId"));
-            println!("export AWS_SECRET_ACCESS_KEY={}", member("SecretAccessKey"));
-            println!("export AWS_SESSION_TOKEN={}", member("SessionToken"));
+            out::line(format!("export AWS_ACCESS_KEY_ID={}", member("AccessKeyId")))?;
+            out::line(format!("export AWS_SECRET_ACCESS_KEY={}", member("SecretAccessKey")))?;
+            out::line(format!("export AWS_SESSION_TOKEN={}", member("SessionToken")))
         }
-        SessionFormat::Process => println!(
-            "{}",
-            json!({
-                "Version": 1,
-                "AccessKeyId": member("AccessKeyId"),
-                "SecretAccessKey": member("SecretAccessKey"),
-                "SessionToken": member("SessionToken"),
-                "Expiration": member("Expiration"),
-            })
-        ),
+        SessionFormat::Process => out::line(json!({
+            "Version": 1,
+            "AccessKeyId": member("AccessKeyId"),
+            "SecretAccessKey": member("SecretAccessKey"),
+            "SessionToken": member("SessionToken"),
+            "Expiration": member("Expiration"),
+        })),
     }
 }

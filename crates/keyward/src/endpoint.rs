@@ -8,6 +8,7 @@ use keyward_policy::{AccountId, Region};
 
 use crate::admin::{Ask, EndpointEntry, EstateArgs, request};
 use crate::operate::plain_table;
+use crate::out;
 
 #[derive(Args)]
 pub(crate) struct EndpointArgs {
@@ -64,14 +65,12 @@ pub(crate) fn run(arguments: &EndpointArgs) -> anyhow::Result<()> {
             let policy = policy.as_ref().map(read).transpose()?;
             let (vpc, region, service) = (vpc.clone(), region.clone(), service.clone());
             let made: EndpointEntry = request(estate, Ask::CreateEndpoint { id: id.clone(), vpc, account: *account, service, region, policy })?;
-            println!("{}", made.vpc_endpoint_id);
-            Ok(())
+            out::line(made.vpc_endpoint_id)
         }
         EndpointCommand::List { estate, json } => {
             let endpoints: Vec<EndpointEntry> = request(estate, Ask::ListEndpoints)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&endpoints)?);
-                return Ok(());
+                return out::json(&endpoints);
             }
             let mut table = plain_table(&["ENDPOINT", "VPC", "ACCOUNT", "SERVICE", "REGION", "POLICY"]);
             for endpoint in endpoints {
@@ -79,8 +78,7 @@ pub(crate) fn run(arguments: &EndpointArgs) -> anyhow::Result<()> {
                 let owner = endpoint.owner_id.to_string();
                 table.add_row([endpoint.vpc_endpoint_id, endpoint.vpc_id, owner, endpoint.service, endpoint.region.to_string(), policy]);
             }
-            println!("{}", table.trim_fmt());
-            Ok(())
+            out::line(table.trim_fmt())
         }
         EndpointCommand::Delete { endpoint, estate } => request(estate, Ask::DeleteEndpoint { id: endpoint.clone() }),
     }

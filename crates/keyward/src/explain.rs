@@ -2,14 +2,15 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use keyward_authz::{AuthorizationMessage, Explanation};
+use keyward_authz::AuthorizationMessage;
 use keyward_policy::AccountId;
-use keyward_service::Question;
-use keyward_store::Trail;
+use keyward_service::{Answer, Question};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::admin::{Ask, EstateArgs, explanation, request};
-use crate::rim;
+use crate::out;
+use crate::trail::open_trail;
 
 /// Exits with 0 when the answer is an allow, 1 when it is a denial, 2 when there is no answer.
 #[derive(Args)]
@@ -24,7 +25,7 @@ pub(crate) struct ExplainArgs {
     /// Who would call: an ARN, or a service such as s3.amazonaws.com
     #[arg(long = "as", value_name = "PRINCIPAL")]
     principal: Option<String>,
-    /// What would be called: kms:Decrypt
+    /// What would be called: kms:Decrypt; kms:ReEncrypt with --to
     #[arg(value_name = "ACTION", requires = "key")]
     action: Option<String>,
     /// On which key: id, ARN, alias, alias ARN; `*` for actions without key
@@ -42,6 +43,15 @@ pub(crate) struct ExplainArgs {
     /// A grant token of the request; may be repeated
     #[arg(long)]
     grant_token: Vec<String>,
+    /// The grant, for kms:RetireGrant
+    #[arg(long, value_name = "ID")]
+    grant_id: Option<String>,
+    /// The destination key, for kms:ReEncrypt
+    #[arg(long, value_name = "KEY")]
+    to: Option<String>,
+    /// Another parameter of the request, named as in the API, its value as text or JSON: PendingWindowInDays=7; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    parameter: Vec<(String, String)>,
     /// Another condition key; repeated with the same name it has several values
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     condition: Vec<(String, String)>,
@@ -67,25 +77,34 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 
 pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
     if let (true, Some(request_id)) = (arguments.encoded, &arguments.request_id) {
-        println!("{}", encoded(arguments, request_id)?);
-        return Ok(());
+        return out::line(encoded(arguments, request_id)?);
     }
-    let explanation = match (&arguments.request_id, &arguments.principal, &arguments.action, &arguments.key) {
+    let answer = match (&arguments.request_id, &arguments.principal, &arguments.action, &arguments.key) {
         (Some(request_id), ..) => of_past_call(arguments, request_id)?,
         (None, Some(principal), Some(action), Some(key)) => of_question(arguments, principal, action, key)?,
         _ => bail!("ask about a past call with --request-id ID, or about a call that nobody made with --as PRINCIPAL ACTION KEY"),
     };
     match arguments.format {
-        Format::Text => print!("{explanation}"),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
+        Format::Text => out::line(text(&answer).trim_end())?,
+        Format::Json => out::json(&answer)?,
     }
-    if explanation.decision != "ALLOW" {
+    if !answer.is_allowed() {
         std::process::exit(1);
     }
     Ok(())
 }
 
-fn of_past_call(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<Explanation> {
+/// Everything that was asked, in order; the last decides.
+fn text(answer: &Answer) -> String {
+    let mut text: String = answer.before.iter().map(|explanation| format!("{explanation}\n")).collect();
+    text.push_str(&answer.deciding.to_string());
+    if let Some(failure) = &answer.failure {
+        text.push_str(&format!("\n  Allowed, and the call would fail all the same: {failure}\n"));
+    }
+    text
+}
+
+fn of_past_call(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<Answer> {
     Ok(serde_json::from_str(&refusal(arguments, request_id)?.1)?)
 }
 
@@ -114,7 +133,7 @@ fn encoded(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<String> 
 
 /// The record of a call that authorization refused, and the reasons.
 fn refusal(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<(String, String)> {
-    let records = Trail::open(&rim::data_directory(arguments.estate.data.as_ref())?)?.of_request(request_id)?;
+    let records = open_trail(arguments.estate.data.as_ref())?.of_request(request_id)?;
     let empty = records.is_empty();
     match records.into_iter().find_map(|(record, explanation)| Some((record, explanation?))) {
         Some(found) => Ok(found),
@@ -123,7 +142,7 @@ fn refusal(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<(String,
     }
 }
 
-fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str) -> anyhow::Result<Explanation> {
+fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str) -> anyhow::Result<Answer> {
     let mut conditions: Vec<(String, Vec<String>)> = Vec::new();
     for (name, value) in &arguments.condition {
         match conditions.iter_mut().find(|(existing, _)| existing == name) {
@@ -131,6 +150,11 @@ fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str
             None => conditions.push((name.clone(), vec![value.clone()])),
         }
     }
+    // What reads as JSON is a number, a list, a structure; everything else is text.
+    let value = |text: &String| serde_json::from_str(text).ok().filter(|value: &Value| !value.is_null()).unwrap_or_else(|| text.as_str().into());
+    let mut parameters: serde_json::Map<String, Value> = arguments.parameter.iter().map(|(name, text)| (name.clone(), value(text))).collect();
+    parameters.extend(arguments.grant_id.iter().map(|id| ("GrantId".to_owned(), id.as_str().into())));
+    parameters.extend(arguments.to.iter().map(|key| ("DestinationKeyId".to_owned(), key.as_str().into())));
     let question = Question {
         principal: principal.to_owned(),
         action: action.to_owned(),
@@ -140,6 +164,7 @@ fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str
         via: arguments.via.clone(),
         endpoint: arguments.endpoint.clone(),
         grant_tokens: arguments.grant_token.clone(),
+        parameters,
         conditions,
     };
     explanation(&arguments.estate, question)

@@ -5,7 +5,9 @@ mod decide;
 mod door;
 mod endpoint;
 mod explain;
+mod man;
 mod operate;
+mod out;
 mod policy;
 mod rim;
 mod seed;
@@ -36,7 +38,7 @@ enum Command {
     Tour,
     /// Make and list accounts
     Account(operate::AccountArgs),
-    /// Print the root users' access keys
+    /// Print the root users' access keys, or write them as AWS profiles
     Credentials(operate::CredentialsArgs),
     /// Say what runs, where its data is, and what is in it
     Status(operate::StatusArgs),
@@ -61,8 +63,8 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write one of each command
+    Man(man::ManArgs),
 }
 
 fn main() {
@@ -81,13 +83,14 @@ fn main() {
         Command::Decide(arguments) => decide::run(&arguments),
         Command::WhoCan(arguments) => who_can::run(&arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);
+            out::verbatim(&script)
         }
-        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(Into::into),
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
     };
     if let Err(error) = result {
-        eprintln!("error: {error:#}");
+        out::complain(format_args!("error: {error:#}"));
         std::process::exit(2);
     }
 }

@@ -1,14 +1,17 @@
 //! `keyward account`, `keyward credentials`, `keyward status`
 
+use std::fs::DirBuilder;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use keyward_policy::AccountId;
 
 use crate::admin::{AccountEntry, Ask, EstateArgs, RootCredentials, Status, request};
+use crate::{out, rim};
 
 #[derive(Args)]
 pub(crate) struct AccountArgs {
@@ -55,7 +58,8 @@ pub(crate) struct CredentialsArgs {
 /// How access keys are written.
 #[derive(Args)]
 struct OutputArgs {
-    /// `env`: shell exports; `json`: a list; `profile`: sections of an AWS credentials file
+    /// `env`: print shell exports; `json`: print a list; `profile`: write sections of the AWS credentials file
+    /// (AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials), others stay as they are
     #[arg(long, value_enum, default_value_t = CredentialsFormat::Env)]
     format: CredentialsFormat,
 }
@@ -85,18 +89,16 @@ pub(crate) fn account(arguments: &AccountArgs) -> anyhow::Result<()> {
         AccountCommand::List { estate, json } => {
             let accounts: Vec<AccountEntry> = request(estate, Ask::ListAccounts)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&accounts)?);
-                return Ok(());
+                return out::json(&accounts);
             }
             let mut table = plain_table(&["ACCOUNT", "NAME", "USERS", "ROLES", "KEYS", "CREATED"]);
             for account in accounts {
                 let created = account.created.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-                let name = account.name.unwrap_or_else(|| "-".to_owned());
+                let name = account.name.as_deref().map_or_else(|| "-".to_owned(), out::name);
                 let (users, roles, keys) = (account.users.to_string(), account.roles.to_string(), account.keys.to_string());
                 table.add_row([account.account_id.to_string(), name, users, roles, keys, created]);
             }
-            println!("{}", table.trim_fmt());
-            Ok(())
+            out::line(table.trim_fmt())
         }
     }
 }
@@ -113,26 +115,29 @@ pub(crate) fn plain_table(header: &[&str]) -> Table {
 
 pub(crate) fn credentials(arguments: &CredentialsArgs) -> anyhow::Result<()> {
     let keys: Vec<RootCredentials> = request(&arguments.estate, Ask::Credentials { account: arguments.account })?;
+    if let (Some(account), []) = (arguments.account, keys.as_slice()) {
+        bail!("the root user of account {account} has no access key: it was deleted; IAM users and roles of the account go on");
+    }
     print_credentials(&arguments.estate, &keys, arguments.output.format)
 }
 
 fn print_credentials(estate: &EstateArgs, keys: &[RootCredentials], format: CredentialsFormat) -> anyhow::Result<()> {
     match format {
-        CredentialsFormat::Json => println!("{}", serde_json::to_string_pretty(keys)?),
+        CredentialsFormat::Json => out::json(&keys)?,
         CredentialsFormat::Env => {
             let endpoint = endpoint(estate)?;
             for key in keys {
-                println!("{}", exports(key, &endpoint));
+                out::line(exports(key, &endpoint))?;
             }
         }
         CredentialsFormat::Profile => {
             let (path, written) = write_profiles(keys, &endpoint(estate)?)?;
-            println!(
+            out::line(format!(
                 "wrote {} to {}; try: aws --profile {} kms list-keys",
                 written.join(", "),
                 path.display(),
                 written.first().map_or("…", String::as_str)
-            );
+            ))?;
         }
     }
     Ok(())
@@ -157,8 +162,8 @@ pub(crate) fn exports(key: &RootCredentials, endpoint: &str) -> String {
 /// Writes a profile `keyward-ACCOUNT` for each key into the AWS credentials file, in place of an older one, and leaves
 /// the rest of the file as it is.
 fn write_profiles(keys: &[RootCredentials], endpoint: &str) -> anyhow::Result<(PathBuf, Vec<String>)> {
-    let path = match std::env::var_os("AWS_SHARED_CREDENTIALS_FILE") {
-        Some(path) => PathBuf::from(path),
+    let path = match rim::path_variable("AWS_SHARED_CREDENTIALS_FILE") {
+        Some(path) => path,
         None => directories::BaseDirs::new()
             .context("this platform names no home directory; set AWS_SHARED_CREDENTIALS_FILE")?
             .home_dir()
@@ -180,7 +185,8 @@ fn write_profiles(keys: &[RootCredentials], endpoint: &str) -> anyhow::Result<(P
         written.push(profile);
     }
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        // Secrets come to lie there: a directory that is made is the owner's alone.
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }
     // Whole or not at all: other tools' credentials are in the same file.
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(&path)).context("cannot write beside the credentials file")?;
@@ -204,19 +210,17 @@ fn without_profile(text: &str, profile: &str) -> String {
 pub(crate) fn status(arguments: &StatusArgs) -> anyhow::Result<()> {
     let status: Status = request(&arguments.estate, Ask::Status)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
-        return Ok(());
+        return out::json(&status);
     }
     match (&status.endpoint, status.process_id) {
-        (Some(endpoint), Some(process)) => println!("running    {endpoint} (pid {process}, version {})", status.version),
-        _ => println!("running    no; `keyward serve` starts it"),
+        (Some(endpoint), Some(process)) => out::line(format!("running    {endpoint} (pid {process}, version {})", status.version))?,
+        _ => out::line("running    no; `keyward serve` starts it")?,
     }
-    println!("data       {} (revision {})", status.data.display(), status.revision);
-    println!(
+    out::line(format!("data       {} (revision {})", status.data.display(), status.revision))?;
+    out::line(format!(
         "estate     {} accounts, {} users, {} roles, {} keys, {} grants, {} service doors",
         status.accounts, status.users, status.roles, status.keys, status.grants, status.doors
-    );
-    Ok(())
+    ))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod document;
 mod format;
 mod sarif;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
 use miette::{GraphicalReportHandler, GraphicalTheme, Report};
@@ -31,12 +31,9 @@ pub(crate) fn run(arguments: &PolicyArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Prints an answer; whoever stops reading, as `head` does, has read enough.
+/// Prints an answer, colours and all.
 fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    crate::out::verbatim(text.as_bytes())
 }
 
 /// A report with the place underlined. Colour is for terminals; anywhere else the text is plain and always the same.

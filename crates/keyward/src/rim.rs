@@ -41,6 +41,11 @@ fn platform() -> anyhow::Result<directories::ProjectDirs> {
     directories::ProjectDirs::from("", "", "keyward").context("this platform names no home directory; use --data and --root-key")
 }
 
+/// A path in the environment; an empty one is none.
+pub(crate) fn path_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Where data is kept unless told otherwise.
 pub(crate) fn data_directory(chosen: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
     chosen.map_or_else(|| platform().map(|dirs| dirs.data_dir().to_owned()), |path| Ok(path.clone()))

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::rim;
+use crate::{out, rim};
 
 #[derive(Args)]
 pub(crate) struct SeedArgs {
@@ -37,11 +37,10 @@ pub(crate) fn run(arguments: &SeedArgs) -> anyhow::Result<()> {
         SeedCommand::Check { file } => {
             let host = Host::open(Box::new(MemoryStore::default()), rim::forgotten_root_key()?, rim::env())?;
             let made = plant(&host, file)?;
-            println!("{} is a seed file; in a new estate it makes {made} things", file.display());
+            out::line(format!("{} is a seed file; in a new estate it makes {made} things", file.display()))
         }
-        SeedCommand::Schema => println!("{}", serde_json::to_string_pretty(&seed::schema())?),
+        SeedCommand::Schema => out::json(&seed::schema()),
     }
-    Ok(())
 }
 
 /// Brings the estate to what the file says. Returns how many things changed: none the second time.
@@ -61,7 +60,12 @@ pub(crate) fn plant(host: &Host, file: &Path) -> anyhow::Result<usize> {
 
 fn unreadable(name: &str, text: &str, error: &serde_saphyr::Error) -> anyhow::Error {
     let at = error.location().map_or(0..0, |location| range(text, location));
-    underlined(name, text, at, &first_line(&error.without_snippet().to_string()))
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is there already, in the same place"),
+        serde_saphyr::Error::DuplicateMappingKey { key: None, .. } => "this name is there already, in the same place".to_owned(),
+        error => first_line(&error.to_string()),
+    };
+    underlined(name, text, at, &message)
 }
 
 fn faulty(name: &str, text: &str, error: &SeedError) -> anyhow::Error {
@@ -194,8 +198,10 @@ mod tests {
         let host = Host::open(Box::new(MemoryStore::default()), rim::forgotten_root_key().unwrap(), rim::env()).unwrap();
         let before = host.state().revision();
         let shown = plant(&host, &file).unwrap_err().to_string();
+        // Lines are broken where they are long.
+        let words = |text: &str| text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
         for part in expected {
-            assert!(shown.contains(part), "`{part}` is missing in:\n{shown}");
+            assert!(words(&shown).contains(&words(part)), "`{part}` is missing in:\n{shown}");
         }
         assert_eq!(host.state().revision(), before, "a wrong file changes nothing");
     }
@@ -215,13 +221,54 @@ mod tests {
     }
 
     #[test]
-    fn the_second_time_nothing_changes() {
+    fn a_file_that_contradicts_itself_is_told_where() {
+        let account = "accounts:\n  \"111122223333\":\n";
+        let check = |text: &str, expected: &[&str]| check(&format!("{account}{text}"), expected);
+        check("    users:\n      a: {}\n      A: {}\n", &["users.a: user `a` differs from `A`", "letter case", "estate.yaml:4"]); // [K270]
+        check("    users:\n      a: {}\n      a: {}\n", &["`a` is there already, in the same place", "estate.yaml:5"]);
+        check("    roles:\n      r: {service: x.amazonaws.com, tags: {Team: a, team: b}}\n", &["tag `team` differs from `Team`"]); // [K271]
+        let key = |id: &str, region: &str| format!("      {id}:\n        region: {region}\n        aliases: [alias/one]\n");
+        let (first, second) = ("1234abcd-12ab-34cd-56ef-1234567890ab", "1234abcd-12ab-34cd-56ef-1234567890ac");
+        check(
+            &format!("    keys:\n{}{}", key(first, "us-east-1"), key(second, "us-east-1")),
+            &["alias `alias/one` is there already, at keys.1234abcd-12ab-34cd-56ef-1234567890ab.aliases.0", "estate.yaml:9"], // [K50]
+        );
+        check(
+            "    root_access_key: &key {id: AKIA0000000000000000, secret: 0123456789abcdef}\n    users: {u: {access_key: *key}}\n",
+            &["access key `AKIA0000000000000000` is there already, at root_access_key.id"],
+        );
+    }
+
+    #[test]
+    fn an_alias_may_be_in_every_region() {
+        let ids = [("1234abcd-12ab-34cd-56ef-1234567890ab", "us-east-1"), ("1234abcd-12ab-34cd-56ef-1234567890ac", "eu-west-1")];
+        let keys = ids.map(|(id, region)| format!("      {id}:\n        region: {region}\n        aliases: [alias/one]\n"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("estate.yaml");
+        std::fs::write(&file, format!("accounts:\n  \"111122223333\":\n    keys:\n{}", keys.concat())).unwrap();
         let host = Host::open(Box::new(MemoryStore::default()), rim::forgotten_root_key().unwrap(), rim::env()).unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/article.yaml");
-        assert!(plant(&host, &file).unwrap() > 10);
-        let revision = host.state().revision();
+        assert!(plant(&host, &file).unwrap() > 3);
         assert_eq!(plant(&host, &file).unwrap(), 0);
-        assert_eq!(host.state().revision(), revision);
+    }
+
+    #[test]
+    fn the_second_start_changes_nothing() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let files = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path());
+        let seeds: Vec<_> = files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect();
+        assert!(!seeds.is_empty());
+        for file in seeds {
+            let store = MemoryStore::default();
+            let root = || keyward_crypto::RootKey::from_bytes(zeroize::Zeroizing::new([7; 32]));
+            let host = Host::open(Box::new(store.clone()), root(), rim::env()).unwrap();
+            assert!(plant(&host, &file).unwrap() > 10);
+            let revision = host.state().revision();
+            assert_eq!(plant(&host, &file).unwrap(), 0, "{}", file.display());
+            host.close();
+            let host = Host::open(Box::new(store), root(), rim::env()).unwrap();
+            assert_eq!(plant(&host, &file).unwrap(), 0, "{}", file.display());
+            assert_eq!(host.state().revision(), revision);
+        }
     }
 
     #[test]

@@ -1,24 +1,29 @@
 //! `keyward serve`
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_policy::AccountId;
-use keyward_service::{Host, Store, admin, kms};
+use keyward_service::{Health, Host, Store, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{admin as admin_socket, operate, rim, seed};
+use crate::{admin as admin_socket, operate, out, rim, seed};
 
 /// How often keys are looked at whose day of deletion may have come, in seconds.
 const DELETION_ROUND_S: u64 = 60;
+
+/// How often the store's health is looked at, and how many looks later a line is said again.
+const HEALTH_ROUND: Duration = Duration::from_secs(1);
+const HEALTH_ROUNDS_PER_LINE: u32 = 60;
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -28,11 +33,11 @@ pub(crate) struct ServeArgs {
     /// Listen for calls through a VPC endpoint of the estate; may be repeated
     #[arg(long, value_name = "VPCE-ID=ADDRESS", value_parser = endpoint_address)]
     listen_endpoint: Vec<(String, SocketAddr)>,
-    /// Directory for estate and trail [default: the platform's data directory]
-    #[arg(long, env = "KEYWARD_DATA", conflicts_with = "ephemeral")]
+    /// Directory for estate and trail [env: KEYWARD_DATA] [default: the platform's data directory]
+    #[arg(long, conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
-    /// File with the root key, 32 bytes; made at the first start [default: in the platform's configuration directory]
-    #[arg(long, env = "KEYWARD_ROOT_KEY", conflicts_with = "ephemeral")]
+    /// File with the root key, 32 bytes; made at the first start [env: KEYWARD_ROOT_KEY] [default: in the platform's configuration directory]
+    #[arg(long, conflicts_with = "ephemeral")]
     root_key: Option<PathBuf>,
     /// Keep everything in memory and forget it at the end
     #[arg(long)]
@@ -51,9 +56,22 @@ fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
     address.parse().map(|address| (id.to_owned(), address)).map_err(|_| format!("`{address}` is no address such as 127.0.0.1:4600"))
 }
 
+impl ServeArgs {
+    // The environment is read here and not by clap, for whom it would contradict --ephemeral as the option does.
+    fn data(&self) -> anyhow::Result<PathBuf> {
+        rim::data_directory(self.data.clone().or_else(|| rim::path_variable("KEYWARD_DATA")).as_ref())
+    }
+
+    fn root_key(&self, data: &Path) -> anyhow::Result<PathBuf> {
+        rim::root_key_file(self.root_key.clone().or_else(|| rim::path_variable("KEYWARD_ROOT_KEY")).as_ref(), data)
+    }
+}
+
 pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // A line that nobody reads is no reason to end.
+        .log_internal_errors(false)
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| "warn".into()))
         .init();
     for address in arguments.listen_endpoint.iter().map(|(_, address)| address).chain([&arguments.listen]) {
@@ -72,8 +90,8 @@ fn open(arguments: &ServeArgs) -> anyhow::Result<Host> {
     let (store, root): (Box<dyn Store>, _) = if arguments.ephemeral {
         (Box::new(MemoryStore::default()), rim::forgotten_root_key()?)
     } else {
-        let data = rim::data_directory(arguments.data.as_ref())?;
-        let root = rim::root_key(&rim::root_key_file(arguments.root_key.as_ref(), &data)?, &data)?;
+        let data = arguments.data()?;
+        let root = rim::root_key(&arguments.root_key(&data)?, &data)?;
         (Box::new(SqliteStore::open(&data)?), root)
     };
     Ok(Host::open(store, root, rim::env())?)
@@ -93,12 +111,13 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     let administration = match arguments.ephemeral {
         true => None,
         false => {
-            let place = admin_socket::Place { data: rim::data_directory(arguments.data.as_ref())?, endpoint: Some(format!("http://{address}")) };
+            let place = admin_socket::Place { data: arguments.data()?, endpoint: Some(format!("http://{address}")) };
             Some(admin_socket::serve(host.clone(), place)?)
         }
     };
     let deletions = tokio::spawn(delete_when_due(host.clone()));
-    println!("keyward is ready on http://{address}");
+    let health = tokio::spawn(tell_health(host.clone()));
+    out::announce(format!("keyward is ready on http://{address}"));
     let served = keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed");
     let _ = stopping.send(true);
     for endpoint in endpoints {
@@ -106,6 +125,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     }
     served?;
     deletions.abort();
+    health.abort();
     drop(administration);
     Ok(())
 }
@@ -120,7 +140,7 @@ async fn endpoints(arguments: &ServeArgs, host: &Arc<Host>, stopped: &watch::Rec
         };
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {id}"))?;
         let address = listener.local_addr().context("the listener has no address")?;
-        println!("keyward endpoint {id} leads to {} in {} on http://{address}", endpoint.service, endpoint.region);
+        out::announce(format!("keyward endpoint {id} leads to {} in {} on http://{address}", endpoint.service, endpoint.region));
         let mut stopped = stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -135,30 +155,50 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
     let before = host.state().accounts().count();
     if let Some(file) = &arguments.seed {
         match seed::plant(host, file)? {
-            0 => println!("# the estate is as {} says", file.display()),
-            made => println!("# {} changed {made} things", file.display()),
+            0 => out::announce(format!("# the estate is as {} says", file.display())),
+            made => out::announce(format!("# {} changed {made} things", file.display())),
         }
     }
     let state = host.state();
-    let missing = arguments.accounts.iter().filter(|id| state.account(**id).is_none());
+    let asked: BTreeSet<_> = arguments.accounts.iter().copied().collect();
+    let missing = asked.into_iter().filter(|id| state.account(*id).is_none());
     let ids = match (state.accounts().next(), arguments.accounts.as_slice()) {
         (None, []) => vec![admin::new_account_id(host)?],
         // Later starts make what is asked for and not there yet.
-        _ => missing.copied().collect(),
+        _ => missing.collect(),
     };
     for id in &ids {
         admin::create_account(host, *id, None)?;
     }
     if before == 0 || !ids.is_empty() {
         for key in admin::root_access_keys(host, &host.state(), None)? {
-            println!("{}", operate::exports(&key.into(), &format!("http://{address}")));
+            out::announce(operate::exports(&key.into(), &format!("http://{address}")));
         }
-        println!("\n# three commands to try");
-        println!("aws kms create-key --description first");
-        println!("aws kms list-keys");
-        println!("aws sts get-caller-identity\n");
+        out::announce("\n# three commands to try\naws kms create-key --description first\naws kms list-keys\naws sts get-caller-identity\n");
     }
     Ok(())
+}
+
+/// Tells the operator when the store cannot be written, once, and every minute as long as it lasts (T51).
+async fn tell_health(host: Arc<Host>) {
+    let mut round = tokio::time::interval(HEALTH_ROUND);
+    let (mut told, mut rounds) = (Health::Good, 0);
+    loop {
+        round.tick().await;
+        let health = host.health();
+        rounds = if health == told { rounds + 1 } else { 0 };
+        match &health {
+            Health::Good if told != Health::Good => tracing::warn!("the store is written again"),
+            Health::Degraded(reason) if rounds % HEALTH_ROUNDS_PER_LINE == 0 => {
+                tracing::error!(%reason, "the store cannot be written: calls are refused, and nothing of them is done; make room, or make it writable");
+            }
+            Health::Failed(reason) if rounds % HEALTH_ROUNDS_PER_LINE == 0 => {
+                tracing::error!(%reason, "the store has failed: every call is refused; what is on disk is known again after a new start");
+            }
+            Health::Good | Health::Degraded(_) | Health::Failed(_) => {}
+        }
+        told = health;
+    }
 }
 
 /// Keys are really deleted when their day comes (K92).
@@ -171,5 +211,71 @@ async fn delete_when_due(host: Arc<Host>) {
         if let Ok(Err(error)) = deleted {
             tracing::error!(%error, "keys whose day has come were not deleted");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use keyward_crypto::KeyCheckValue;
+    use keyward_service::{Commit, Loaded, StoreError};
+    use keyward_wire::client::Client;
+    use keyward_wire::sigv4::Credentials;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A store that can be full.
+    struct Full {
+        store: MemoryStore,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Store for Full {
+        fn load(&mut self) -> Result<Loaded, StoreError> {
+            self.store.load()
+        }
+
+        fn commit(&mut self, batch: &[Commit]) -> Result<(), StoreError> {
+            match self.is_full.load(Ordering::Acquire) {
+                true => Err(StoreError::Retry("database or disk is full".into())),
+                false => self.store.commit(batch),
+            }
+        }
+
+        fn adopt_root_key(&mut self, check: &KeyCheckValue) -> Result<(), StoreError> {
+            self.store.adopt_root_key(check)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn t51_a_full_disk_is_told_and_nothing_is_lost() {
+        let (store, is_full) = (MemoryStore::default(), Arc::new(AtomicBool::new(false)));
+        let full = Full { store: store.clone(), is_full: is_full.clone() };
+        let host = Arc::new(Host::open(Box::new(full), rim::forgotten_root_key().unwrap(), rim::env()).unwrap());
+        let key = admin::create_account(&host, "111122223333".parse().unwrap(), None).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        tokio::spawn(keyward_wire::server::serve(listener, host.clone(), std::future::pending()));
+        let credentials = Credentials { access_key_id: key.access_key_id, secret_access_key: key.secret_access_key, session_token: None };
+        let client = Client { authority, credentials, region: "us-east-1".into() };
+        let call = async |operation: &str| client.json("kms", &format!("TrentService.{operation}"), &json!({}), rim::now()).await.unwrap();
+        assert!(call("CreateKey").await.is_success());
+        let records = store.records().len();
+
+        is_full.store(true, Ordering::Release);
+        for operation in ["CreateKey", "ListKeys"] {
+            let refused = call(operation).await;
+            assert_eq!(refused.error_code(), "KMSInternalException");
+            assert!(refused.error_message().contains("nothing was done"), "{}", refused.error_message());
+        }
+        assert_eq!(host.health(), Health::Degraded("the store cannot write now: database or disk is full".into()));
+
+        is_full.store(false, Ordering::Release);
+        assert!(call("ListKeys").await.is_success());
+        assert_eq!(host.health(), Health::Good);
+        assert_eq!(host.state().all_keys().count(), 1);
+        assert_eq!(store.records().len(), records + 1);
     }
 }

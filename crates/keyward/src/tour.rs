@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use crate::rim;
+use crate::{out, rim};
 
 const ESTATE: &str = include_str!("../../../examples/article.yaml");
 const REGION: &str = "ap-south-1";
@@ -30,7 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")?;
     let mut text = Vec::new();
     let played = runtime.block_on(play(&mut text));
-    std::io::stdout().write_all(&text)?;
+    out::line(String::from_utf8_lossy(&text).trim_end())?;
     played
 }
 
@@ -148,25 +148,27 @@ impl Tour<'_> {
 
     /// Calls KMS, and holds both decisions against what is expected.
     async fn call(&mut self, actor: &Actor, operation: &str, key: &str, mut input: Value, expect: Expect) -> anyhow::Result<Answer> {
-        let context = input.get("EncryptionContext").cloned().unwrap_or_default();
         // A decryption names no key: the ciphertext does. An operation without key has none to name.
         if let (true, Some(members)) = (key != "*" && operation != "Decrypt", input.as_object_mut()) {
             members.insert("KeyId".to_owned(), json!(key));
         }
+        let mut parameters = input.as_object().cloned().unwrap_or_default();
+        parameters.remove("KeyId");
         let answer = actor.client.json("kms", &format!("TrentService.{operation}"), &input, rim::now()).await?;
         let question = Question {
             principal: actor.arn.clone(),
             action: format!("kms:{operation}"),
             key: key.to_owned(),
             region: Some(REGION.to_owned()),
-            encryption_context: serde_json::from_value(context).unwrap_or_default(),
+            encryption_context: Default::default(),
             via: actor.via.map(str::to_owned),
             endpoint: None,
             grant_tokens: Vec::new(),
+            parameters,
             conditions: Vec::new(),
         };
         // What a call changes is not there when it is asked about before, and may be gone after: the call came first.
-        let explanation = ask(self.host, &question)?;
+        let explanation = ask(self.host, &question)?.deciding;
         let (wanted_code, wanted_decision) = match expect {
             Expect::Allowed => ("", "ALLOW"),
             Expect::Denied => ("AccessDeniedException", "DENY"),

@@ -10,7 +10,7 @@ use keyward_store::{Trail, TrailFilter};
 use serde_json::Value;
 
 use crate::operate::plain_table;
-use crate::rim;
+use crate::{out, rim};
 
 /// How often a followed trail is looked at.
 const FOLLOW: Duration = Duration::from_millis(250);
@@ -93,9 +93,17 @@ struct DataArgs {
 
 impl DataArgs {
     fn trail(&self) -> anyhow::Result<Trail> {
-        let data = rim::data_directory(self.data.as_ref())?;
-        Trail::open(&data).with_context(|| format!("there is no trail in {}", data.display()))
+        open_trail(self.data.as_ref())
     }
+}
+
+/// The trail in a server's data directory.
+pub(crate) fn open_trail(data: Option<&PathBuf>) -> anyhow::Result<Trail> {
+    let data = rim::data_directory(data)?;
+    if !data.join("keyward.db").exists() {
+        bail!("there is no trail in {}; name the server's directory with --data", data.display());
+    }
+    Trail::open(&data).with_context(|| format!("the trail in {} does not open", data.display()))
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -121,7 +129,7 @@ pub(crate) fn run(arguments: &TrailArgs) -> anyhow::Result<()> {
             let trail = data.trail()?;
             let mut seen = 0;
             for (seq, json) in trail.last(*lines)? {
-                println!("{json}");
+                out::line(json)?;
                 seen = seq;
             }
             if *follow {
@@ -134,7 +142,7 @@ pub(crate) fn run(arguments: &TrailArgs) -> anyhow::Result<()> {
                 bail!("the trail has no request {request_id}");
             }
             for (json, _) in records {
-                println!("{json}");
+                out::line(json)?;
             }
         }
         TrailCommand::Query { data, account, principal, key, event, error, failed, since, until, limit, format } => {
@@ -151,8 +159,8 @@ pub(crate) fn run(arguments: &TrailArgs) -> anyhow::Result<()> {
             };
             let records = data.trail()?.query(&filter)?;
             match format {
-                Format::Json => records.iter().for_each(|json| println!("{json}")),
-                Format::Table => println!("{}", table(&records).trim_fmt()),
+                Format::Json => records.iter().try_for_each(out::line)?,
+                Format::Table => out::line(table(&records).trim_fmt())?,
             }
         }
     }
@@ -164,7 +172,7 @@ fn follow_on(trail: &Trail, mut seen: i64) -> anyhow::Result<()> {
     loop {
         std::thread::sleep(FOLLOW);
         for (seq, json) in trail.after(seen)? {
-            println!("{json}");
+            out::line(json)?;
             seen = seq;
         }
     }
@@ -174,7 +182,7 @@ fn table(records: &[String]) -> comfy_table::Table {
     let mut table = plain_table(&["TIME", "EVENT", "RESULT", "CALLER", "KEY", "REQUEST"]);
     for json in records {
         let record: Value = serde_json::from_str(json).unwrap_or_default();
-        let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let text = |path: &str| record.pointer(path).and_then(Value::as_str).map_or_else(|| "-".to_owned(), out::name);
         let caller = match text("/userIdentity/arn") {
             arn if arn == "-" => text("/userIdentity/invokedBy"),
             arn => arn.splitn(6, ':').skip(4).collect::<Vec<_>>().join(":"),

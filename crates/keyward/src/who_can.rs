@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::{Ask, EstateArgs, request};
 use crate::explain::pair;
+use crate::out;
 
 /// In place of an action: everything.
 const ALL: &str = "all";
@@ -86,8 +87,8 @@ pub(crate) fn run(arguments: &WhoCanArgs) -> anyhow::Result<()> {
     if arguments.action == ALL {
         let grid: Grid = request(&arguments.estate, Ask::Grid { question: Box::new(question) })?;
         match arguments.format {
-            Format::Text => print!("{}", grid.text()?),
-            Format::Json => println!("{}", serde_json::to_string_pretty(&grid)?),
+            Format::Text => out::line(grid.text()?.trim_end())?,
+            Format::Json => out::json(&grid)?,
         }
         return Ok(());
     }
@@ -97,8 +98,8 @@ pub(crate) fn run(arguments: &WhoCanArgs) -> anyhow::Result<()> {
         found.beyond.retain(|beyond| beyond.may == May::Always);
     }
     match arguments.format {
-        Format::Text => print!("{}", text(&found)?),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&found)?),
+        Format::Text => out::line(text(&found)?.trim_end())?,
+        Format::Json => out::json(&found)?,
     }
     if found.principals.is_empty() && found.beyond.is_empty() {
         std::process::exit(1);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use keyward_authz::{
-    AuthorizationMessage, CallFacts, Decision, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorization_message, authorize, sentence,
+    AuthorizationMessage, CallFacts, Decision, Explanation, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorization_message,
+    authorize, sentence,
 };
-use keyward_policy::{AccountId, Region};
+use keyward_policy::{AccountId, MapContext, Region};
 use serde_json::value::RawValue;
 
 use crate::caller::Caller;
@@ -148,7 +149,48 @@ pub struct Call<'h> {
     pub(crate) explanation: Option<String>,
     /// The policy of the caller's VPC endpoint stopped it (A1001).
     pub(crate) stopped_at_endpoint: bool,
+    pub(crate) rehearsal: Option<Rehearsal<'h>>,
 }
+
+/// What makes a call a rehearsal: nobody makes it, it only tells what it asks.
+pub(crate) struct Rehearsal<'h> {
+    /// The condition values that are told with the question and come with requests for this permission. They win over derived ones.
+    pub(crate) told: &'h dyn Fn(&Target<'_>, &Request<'_>) -> MapContext,
+    /// What was asked so far, in order, each with its answer.
+    pub(crate) asked: Vec<Explanation>,
+}
+
+/// A refusal that no policy decided, told like the others: no refusal is without explanation.
+pub(crate) fn undecided(caller: &Caller, subject: Option<&Subject>, action: String, message: &str) -> Explanation {
+    // [T16] The sentence of a refusal, and nothing was asked: what the call names is not there.
+    let summary = match message.starts_with("User: ") && !message.ends_with(CREDENTIALS_OF_THIS_KIND) || message.starts_with("The ciphertext") {
+        true => {
+            "Nothing was decided: what the call names is not there, or nobody of this kind may name it. The caller reads what it would \
+                 read of something that refuses it."
+        }
+        false => "No policy was asked: calls like this one are refused whatever policies say.",
+    };
+    Explanation {
+        decision: "DENY".to_owned(),
+        action,
+        resource: "*".to_owned(),
+        aliases: Vec::new(),
+        caller: subject.map(|subject| subject.principal.caller_arn().into_owned()).unwrap_or_default(),
+        caller_account: caller.account().map(|account| account.to_string()),
+        owner_account: None,
+        decided_by: "operation".to_owned(),
+        rules: Vec::new(),
+        layers: Vec::new(),
+        situation: None,
+        summary: format!("{summary} The caller read: {message}"),
+        fix: None,
+        alternatives: Vec::new(),
+        message: message.to_owned(),
+    }
+}
+
+/// How the refusal of a session ends that may not call an operation at all (K277).
+pub(crate) const CREDENTIALS_OF_THIS_KIND: &str = "with credentials of this kind";
 
 impl Call<'_> {
     /// The Region that was called.
@@ -196,6 +238,14 @@ impl Call<'_> {
     /// # Errors
     /// [`Error::AccessDenied`] unless allowed.
     pub(crate) fn authorize_as(&mut self, subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Result<Decision, Error> {
+        if let Some(rehearsal) = &mut self.rehearsal {
+            let verbatim = (rehearsal.told)(target, request);
+            let request = Request { verbatim: Some(&verbatim), ..request.clone() };
+            rehearsal.asked.push(keyward_authz::explain(subject, target, &request));
+            let decision = authorize(subject, target, &request);
+            let sentence = || sentence(subject, target, &request, &decision);
+            return if decision.is_allowed() { Ok(decision) } else { Err(Error::AccessDenied { sentence: sentence() }) };
+        }
         let decision = authorize(subject, target, request);
         if decision.is_allowed() {
             return Ok(decision);

@@ -171,6 +171,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// For questions: whoever would call, by nobody's credentials. It goes no further than a rehearsal.
+    pub(crate) fn imagined(identity: Identity, session: Option<Session>) -> Self {
+        Self { identity, session: session.map(Arc::new), access_key_id: String::new() }
+    }
+
     pub(crate) fn authenticated(identity: Identity, session: Option<Arc<Session>>, access_key_id: String) -> Self {
         Self { identity, session, access_key_id }
     }

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
+use keyward_authz::Explanation;
 use keyward_crypto::{Purpose, RootKey};
 use zeroize::Zeroizing;
 
-use crate::call::{Call, Operate, Origin};
+use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Operate, Origin, Rehearsal, undecided};
 use crate::caller::{Caller, Identity, Session};
 use crate::entities::{AccessKeyOwner, Change};
 use crate::env::Env;
@@ -34,9 +35,21 @@ pub struct Host {
     queue: Mutex<Option<mpsc::Sender<Pending>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     failed: Arc<AtomicBool>,
+    trouble: Arc<ArcSwapOption<String>>,
     latest_ms: AtomicI64,
     env: Env,
     vault: Vault,
+}
+
+/// How the store is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Health {
+    /// The last write succeeded.
+    Good,
+    /// The last write did not, and the next may: every call is tried, none is answered without its record (T51) (T62).
+    Degraded(String),
+    /// No call is tried any more until a new start (T50).
+    Failed(String),
 }
 
 /// Called once the call is durable, or is known not to be.
@@ -134,8 +147,10 @@ impl Host {
         let published = Arc::new(ArcSwap::new(state.clone()));
         let head = Arc::new(Mutex::new(state));
         let failed = Arc::new(AtomicBool::new(false));
+        let trouble = Arc::new(ArcSwapOption::empty());
         let (sender, receiver) = mpsc::channel();
-        let writer = Writer { store, receiver, published: published.clone(), head: head.clone(), failed: failed.clone() };
+        let (shown, lost, told) = (published.clone(), failed.clone(), trouble.clone());
+        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told };
         let writer =
             std::thread::Builder::new().name("keyward-writer".into()).spawn(move || writer.run()).map_err(|e| OpenError::Thread(e.to_string()))?;
         Ok(Self {
@@ -144,6 +159,7 @@ impl Host {
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
             failed,
+            trouble,
             latest_ms: AtomicI64::new(loaded.latest_ms),
             env,
             vault: Vault::new(root),
@@ -168,6 +184,15 @@ impl Host {
     /// Whether the store has failed for good: then every call is refused (T50).
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// How the store is.
+    pub fn health(&self) -> Health {
+        match self.trouble.load_full() {
+            Some(why) if self.has_failed() => Health::Failed(why.to_string()),
+            Some(why) => Health::Degraded(why.to_string()),
+            None => Health::Good,
+        }
     }
 
     /// Now, and never before anything that was ever recorded: what has expired stays expired (T5).
@@ -259,6 +284,13 @@ impl Host {
         };
         let next = (!changes.is_empty()).then(|| Arc::new(state.with(&changes)));
         let error = result.as_ref().err().map(|error| error.worded_by(I::SERVICE));
+        // A refusal is explained whatever it was that refused.
+        let refusal = error.as_ref().filter(|error| error.trail_code() == "AccessDenied" && tale.explanation.is_none());
+        if let Some((refusal, caller)) = refusal.zip(origin.caller.as_ref()) {
+            let message = refusal.message.as_deref().unwrap_or_default();
+            let told = undecided(caller, state.subject(caller).as_ref(), format!("{}:{}", I::SERVICE, I::NAME), message);
+            tale.explanation = serde_json::to_string(&told).ok();
+        }
         let response_elements = result.as_ref().ok().and_then(I::response_elements);
         let told = Told {
             state: next.as_ref().unwrap_or(state),
@@ -292,7 +324,7 @@ impl Host {
         let subject = state.subject(caller).ok_or(Error::PrincipalGone)?;
         if !caller.may_use(I::SERVICE, I::NAME) {
             let (caller, service, name) = (subject.principal.caller_arn(), I::SERVICE, I::NAME);
-            let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} with credentials of this kind");
+            let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} {CREDENTIALS_OF_THIS_KIND}");
             return Err(Error::AccessDenied { sentence });
         }
         let mut origin_now = origin.clone();
@@ -309,6 +341,7 @@ impl Host {
             additional: None,
             explanation: None,
             stopped_at_endpoint: false,
+            rehearsal: None,
         };
         let result = input.operate(&mut call);
         *tale = Tale {
@@ -318,6 +351,39 @@ impl Host {
             stopped_at_endpoint: call.stopped_at_endpoint,
         };
         result
+    }
+
+    /// Goes through an operation for a caller who is only imagined, to see what it asks: the very code that serves it.
+    ///
+    /// Nothing of it happens. Operations return what changes, and that is dropped; the vault of a rehearsal is closed, as its
+    /// root key seals nothing.
+    pub(crate) fn rehearse(
+        &self,
+        state: &State,
+        origin: &Origin,
+        rehearsal: Rehearsal<'_>,
+        act: impl FnOnce(&mut Call<'_>) -> Result<(), Error>,
+    ) -> Result<Rehearsed, Error> {
+        let caller = origin.caller.as_ref().ok_or(Error::Internal("a call without caller"))?;
+        let subject = state.subject(caller).ok_or(Error::PrincipalGone)?;
+        let closed = Vault::new(RootKey::generate(&*self.env.entropy).map_err(|_| Error::Internal("randomness failed"))?);
+        let mut call = Call {
+            state,
+            env: &self.env,
+            vault: &closed,
+            origin,
+            caller,
+            subject: &subject,
+            now: self.now(),
+            resources: Vec::new(),
+            additional: None,
+            explanation: None,
+            stopped_at_endpoint: false,
+            rehearsal: Some(rehearsal),
+        };
+        let result = act(&mut call);
+        let asked = call.rehearsal.map(|rehearsal| rehearsal.asked).unwrap_or_default();
+        Ok(Rehearsed { asked, result })
     }
 
     /// Records a call that never became an operation: refused at authentication, malformed, unknown (T65).
@@ -335,7 +401,7 @@ impl Host {
             origin,
             service,
             event_name,
-            read_only: true,
+            read_only: is_read_only(service, event_name),
             time: self.now(),
             request_parameters: None,
             response_elements: None,
@@ -425,6 +491,23 @@ fn unknown<E>(prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>) -> Authentica
     AuthenticateError::Unknown
 }
 
+/// (A1005) Whether a call of this name changes nothing; of a name that nothing has, nothing is changed.
+fn is_read_only(service: &str, event_name: &str) -> bool {
+    match service {
+        "kms" => keyward_authz::Operation::named(event_name).is_none_or(keyward_authz::Operation::is_read_only),
+        "sts" | "keyward" => true,
+        _ => event_name == "Unknown" || ["Get", "List", "Describe", "Simulate", "Generate"].iter().any(|reads| event_name.starts_with(reads)),
+    }
+}
+
+/// What a rehearsal told.
+pub(crate) struct Rehearsed {
+    /// The permissions that were asked, in order, each with its answer; after a refusal nothing more is asked.
+    pub(crate) asked: Vec<Explanation>,
+    /// How the operation ended.
+    pub(crate) result: Result<(), Error>,
+}
+
 /// What an operation leaves for its record.
 #[derive(Default)]
 struct Tale {
@@ -453,6 +536,8 @@ struct Writer {
     published: Arc<ArcSwap<State>>,
     head: Arc<Mutex<Arc<State>>>,
     failed: Arc<AtomicBool>,
+    /// Why the last write failed; none if it did not.
+    trouble: Arc<ArcSwapOption<String>>,
 }
 
 impl Writer {
@@ -479,6 +564,9 @@ impl Writer {
             if self.failed.load(Ordering::Acquire) { Err(StoreError::Final("it failed before".into())) } else { self.store.commit(&commits) };
         match result {
             Ok(()) => {
+                if self.trouble.load().is_some() {
+                    self.trouble.store(None);
+                }
                 if let Some(newest) = newest {
                     self.published.store(newest);
                 }
@@ -493,6 +581,10 @@ impl Writer {
     /// Takes back what never became durable, with all that was built on it.
     fn fail(&self, error: &StoreError, mut waiting: Vec<Done>) {
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        // What came first is the reason; after a final failure nothing is tried that could have another.
+        if !self.failed.load(Ordering::Acquire) {
+            self.trouble.store(Some(Arc::new(error.to_string())));
+        }
         if !matches!(error, StoreError::Retry(_)) {
             self.failed.store(true, Ordering::Release);
         }

@@ -41,8 +41,8 @@ pub use entities::{
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};
-pub use host::{AuthenticateError, Host, OpenError, SecretKey, new_request_id};
-pub use question::{Question, QuestionError, ask};
+pub use host::{AuthenticateError, Health, Host, OpenError, SecretKey, new_request_id};
+pub use question::{Answer, Question, QuestionError, ask};
 pub use state::State;
 pub use store::{Commit, Loaded, Row, Store, StoreError};
 pub use tokens::{IssuedCredentials, new_id, new_secret};

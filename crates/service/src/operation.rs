@@ -39,8 +39,11 @@ macro_rules! operation {
     (@ reads) => { false };
     (@ changes) => { true };
     (@ makes) => { true };
+    (@ makes_secret) => { true };
     // What is made has an id that only the answer tells: its record keeps the answer. Nothing secret may be in it.
     (elements makes $answer:ident) => { crate::call::raw_elements($answer) };
+    // What is made has a secret beside its id: the answer says itself what its record keeps.
+    (elements makes_secret $answer:ident) => { $answer.recorded() };
     (elements $effect:ident $answer:ident) => {{
         let _ = $answer;
         None

@@ -4,6 +4,7 @@
 //! nothing the second time. A file with one fault in it changes nothing at all, and the fault is told with its place.
 
 mod apply;
+mod contradictions;
 mod organizations;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use keyward_authz::{Request, Resource, SessionFacts, Subject, Target};
 use keyward_crypto::Purpose;
 use keyward_policy::{Action, Arn, KeyName, Policy, PolicyKind, Values};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -104,18 +105,14 @@ impl From<IssuedCredentials> for Credentials {
 }
 
 /// What a record keeps of issued credentials: which, never the secret or the token.
-fn issued_elements(credentials: &Credentials) -> Option<Box<RawValue>> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Kept<'a> {
-        access_key_id: &'a str,
-        expiration: IsoSeconds,
+fn issued_elements(credentials: &Credentials, member: &str, whose: serde_json::Value) -> Option<Box<RawValue>> {
+    let mut elements = serde_json::Map::new();
+    let Credentials { access_key_id, secret_access_key: _, session_token: _, expiration } = credentials;
+    elements.insert("credentials".to_owned(), json!({ "accessKeyId": access_key_id, "expiration": expiration }));
+    if !whose.is_null() {
+        elements.insert(member.to_owned(), whose);
     }
-    #[derive(Serialize)]
-    struct Elements<'a> {
-        credentials: Kept<'a>,
-    }
-    raw(&Elements { credentials: Kept { access_key_id: &credentials.access_key_id, expiration: credentials.expiration } })
+    raw(&elements)
 }
 
 /// A managed policy that shall limit a session.
@@ -248,7 +245,8 @@ impl Operate for AssumeRole {
     }
 
     fn response_elements(output: &AssumeRoleOutput) -> Option<Box<RawValue>> {
-        issued_elements(&output.credentials)
+        let AssumedRoleUser { assumed_role_id, arn } = &output.assumed_role_user;
+        issued_elements(&output.credentials, "assumedRoleUser", json!({ "assumedRoleId": assumed_role_id, "arn": arn }))
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<AssumeRoleOutput>, Error> {
@@ -428,7 +426,7 @@ impl Operate for GetSessionToken {
     }
 
     fn response_elements(output: &GetSessionTokenOutput) -> Option<Box<RawValue>> {
-        issued_elements(&output.credentials)
+        issued_elements(&output.credentials, "", serde_json::Value::Null)
     }
 
     /// Needs no permission: the session can do no more than its maker.
@@ -487,7 +485,8 @@ impl Operate for GetFederationToken {
     }
 
     fn response_elements(output: &GetFederationTokenOutput) -> Option<Box<RawValue>> {
-        issued_elements(&output.credentials)
+        let FederatedUser { federated_user_id, arn } = &output.federated_user;
+        issued_elements(&output.credentials, "federatedUser", json!({ "federatedUserId": federated_user_id, "arn": arn }))
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GetFederationTokenOutput>, Error> {

@@ -6,10 +6,15 @@ use keyward_policy::AccountId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::call::Origin;
+use crate::call::{Origin, raw};
 use crate::caller::Identity;
 use crate::error::AwsError;
 use crate::state::State;
+
+/// Most bytes that a record keeps of a text of the client's choosing, `userAgent` and `errorMessage`; as CloudTrail (T71).
+const TEXT_BYTES_MAX: usize = 1024;
+/// Most bytes of `requestParameters` and `responseElements`; as CloudTrail.
+const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
 
 /// One record, ready to be kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,6 +99,9 @@ struct CloudTrail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     vpc_endpoint_account_id: Option<AccountId>,
     event_category: &'static str,
+    /// Something was longer than records keep, and was cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    omitted: bool,
 }
 
 #[derive(Serialize)]
@@ -185,6 +193,13 @@ impl Told<'_> {
         let identity = self.user_identity(recipient, service_address.clone());
         let principal = identity.arn.clone();
         let address = origin.facts.source_ip.map(|address| address.to_string());
+        let mut omitted = false;
+        let user_agent = cut(service_address.as_deref().or(origin.facts.user_agent.as_deref()).unwrap_or_default(), &mut omitted);
+        let message = if self.stopped_at_endpoint { Some(STOPPED_MESSAGE) } else { self.error.and_then(|error| error.message.as_deref()) };
+        let error_message = message.map(|message| cut(message, &mut omitted));
+        let left_out = raw(&serde_json::json!({ "omitted": true }));
+        let request_parameters = kept(self.request_parameters, left_out.as_deref(), &mut omitted);
+        let response_elements = kept(self.response_elements, left_out.as_deref(), &mut omitted);
         let event_source = format!("{}.amazonaws.com", self.service);
         let resources: Vec<_> =
             self.resources.iter().map(|key| TrailResource { account_id: key.account(), r#type: "AWS::KMS::Key", arn: key.as_str() }).collect();
@@ -197,11 +212,11 @@ impl Told<'_> {
             aws_region: origin.facts.region.as_str(),
             // [A1004] A forwarded call shows the service in place of the address.
             source_ip_address: service_address.as_deref().or(address.as_deref()).unwrap_or("AWS Internal"),
-            user_agent: service_address.as_deref().or(origin.facts.user_agent.as_deref()).unwrap_or_default(),
+            user_agent,
             error_code: self.error_code(),
-            error_message: if self.stopped_at_endpoint { Some(STOPPED_MESSAGE) } else { self.error.and_then(|error| error.message.as_deref()) },
-            request_parameters: self.request_parameters,
-            response_elements: self.response_elements,
+            error_message,
+            request_parameters,
+            response_elements,
             additional_event_data: self.additional,
             request_id: &origin.request_id,
             event_id: &event_id,
@@ -214,6 +229,7 @@ impl Told<'_> {
             vpc_endpoint_id: origin.facts.endpoint.as_ref().map(|endpoint| endpoint.id.as_str()),
             vpc_endpoint_account_id: origin.facts.endpoint.as_ref().and_then(|endpoint| endpoint.account),
             event_category: if self.stopped_at_endpoint { "NetworkActivity" } else { "Management" },
+            omitted,
         };
         // INVARIANT: every member is text, a number or JSON already, so writing cannot fail; were it to, the record
         // would say so rather than be missing.
@@ -301,6 +317,24 @@ impl Told<'_> {
             }),
             _ => None,
         }
+    }
+}
+
+/// As much of a text as records keep.
+fn cut<'t>(text: &'t str, omitted: &mut bool) -> &'t str {
+    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    *omitted |= end < text.len();
+    text.get(..end).unwrap_or_default()
+}
+
+/// JSON as records keep it: whole, or not at all.
+fn kept<'e>(elements: Option<&'e RawValue>, left_out: Option<&'e RawValue>, omitted: &mut bool) -> Option<&'e RawValue> {
+    match elements {
+        Some(elements) if elements.get().len() > ELEMENTS_BYTES_MAX => {
+            *omitted = true;
+            left_out
+        }
+        elements => elements,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keyward_crypto::KeyCheckValue;
 use keyward_service::{Commit, Entity, EntityKind, Loaded, Record, Store, StoreError};
@@ -53,8 +53,18 @@ pub enum OpenFailed {
     #[error("the database is damaged: {0}")]
     Damaged(String),
     /// SQLite says no.
-    #[error("the database does not open: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Sqlite(rusqlite::Error),
+    /// The file is there and empty: it was cut, for a new one is made whole (T54).
+    #[error("{0} is empty: it was cut, or a first start was interrupted; put back a copy, or remove the file to start with an empty estate")]
+    Empty(PathBuf),
+}
+
+// Its text has that of its own source, so it is not told as one.
+impl From<rusqlite::Error> for OpenFailed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
 }
 
 /// An estate and its trail in `DIR/keyward.db`, with one owner at a time.
@@ -73,6 +83,9 @@ impl SqliteStore {
         private_file::directory(directory)?;
         let owner = own(&directory.join("owner.lock"))?;
         let path = directory.join("keyward.db");
+        if path.metadata().is_ok_and(|file| file.len() == 0) {
+            return Err(OpenFailed::Empty(path));
+        }
         // Made by us first, so that SQLite finds a file of mode 0600 and gives its companions the same.
         drop(private_file::open(&path)?);
         private_file::sync_parent(&path)?;
@@ -387,6 +400,14 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
         assert!(SqliteStore::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn an_empty_file_is_no_new_estate() {
+        let directory = private_directory();
+        drop(private_file::open(&directory.path().join("keyward.db")).unwrap());
+        let error = SqliteStore::open(directory.path()).err().unwrap().to_string();
+        assert!(error.contains("is empty"), "{error}");
     }
 
     #[test]

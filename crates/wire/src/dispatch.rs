@@ -10,7 +10,7 @@ use hyper::{Method, header};
 use keyward_authz::CallFacts;
 use keyward_policy::Region;
 use keyward_service::{
-    AuthenticateError, AwsError, Caller, Error, Host, Identity, Operate, OrganizationsReason, Origin, doors, iam, kms, organizations, sts,
+    AuthenticateError, AwsError, Caller, Error, Health, Host, Identity, Operate, OrganizationsReason, Origin, doors, iam, kms, organizations, sts,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -176,18 +176,30 @@ impl Dispatcher {
     }
 
     pub(crate) fn health(&self) -> Answered {
-        let (status, text) = if self.host.has_failed() { (503, "the store has failed") } else { (200, "ok") };
-        Answered { status, content_type: "application/json", body: format!("{{\"status\":\"{text}\"}}").into_bytes() }
+        let (status, text, reason) = match self.host.health() {
+            Health::Good => (200, "ok", None),
+            Health::Degraded(reason) => (503, "degraded", Some(reason)),
+            Health::Failed(reason) => (503, "the store has failed", Some(reason)),
+        };
+        let mut body = Map::new();
+        body.insert("status".into(), text.into());
+        body.extend(reason.map(|reason| ("reason".into(), reason.into())));
+        Answered { status, content_type: "application/json", body: Value::Object(body).to_string().into_bytes() }
+    }
+
+    /// Turns away a request whose body was not read. It is recorded as any other (T65), under the name that its header says.
+    pub(crate) async fn turn_away(&self, peer: SocketAddr, parts: &Parts, request_id: &str, error: AwsError) -> Answered {
+        let Some(origin) = origin(peer, parts, request_id) else { return Answered::empty(500) };
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).and_then(service_and_operation);
+        let (service, operation) = target.unwrap_or((Service::Kms, "Unknown"));
+        let answered = self.reject(service, &origin, operation, error).await;
+        // [K7] Sizes and times are told by the status alone.
+        if answered.status == 400 || answered.status >= 500 { answered } else { Answered::empty(answered.status) }
     }
 
     /// Runs one request to its end.
     pub(crate) async fn call(&self, peer: SocketAddr, parts: &Parts, body: &[u8], request_id: &str) -> Answered {
-        // The Region stands in the scope; until that is read, the answer needs some.
-        let Ok(mut facts) = "us-east-1".parse().map(CallFacts::new) else { return Answered::empty(500) };
-        facts.source_ip = Some(peer.ip());
-        facts.secure_transport = false;
-        facts.user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
-        let mut origin = Origin { caller: None, facts, request_id: request_id.to_owned() };
+        let Some(mut origin) = origin(peer, parts, request_id) else { return Answered::empty(500) };
         let signed = SignedParts {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -375,6 +387,26 @@ impl Forwarded {
     }
 }
 
+/// Where a request comes from, before anybody knows who asks.
+fn origin(peer: SocketAddr, parts: &Parts, request_id: &str) -> Option<Origin> {
+    // The Region stands in the scope; until that is read, the answer needs some.
+    let mut facts = "us-east-1".parse().map(CallFacts::new).ok()?;
+    facts.source_ip = Some(peer.ip());
+    facts.secure_transport = false;
+    facts.user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+    Some(Origin { caller: None, facts, request_id: request_id.to_owned() })
+}
+
+/// What the target of a JSON call names.
+fn service_and_operation(target: &str) -> Option<(Service, &str)> {
+    match target.split_once('.')? {
+        ("TrentService", operation) => Some((Service::Kms, operation)),
+        ("AWSOrganizationsV20161128", operation) => Some((Service::Organizations, operation)), // [K280]
+        ("Keyward", operation) => Some((Service::Keyward, operation)),
+        _ => None,
+    }
+}
+
 /// (A512) What only the server may say comes from the session, never from the request (T18).
 fn admit(origin: &mut Origin, caller: Caller) {
     if let Some(session) = &caller.session {
@@ -398,13 +430,9 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
     }
     match (&parts.method, parts.headers.get("x-amz-target")) {
         (&Method::POST, Some(target)) => {
-            let target = target.to_str().unwrap_or_default();
-            let (service, operation) = match target.split_once('.') {
-                Some(("TrentService", operation)) => (Service::Kms, operation.to_owned()),
-                Some(("AWSOrganizationsV20161128", operation)) => (Service::Organizations, operation.to_owned()), // [K280]
-                Some(("Keyward", operation)) => (Service::Keyward, operation.to_owned()),
-                _ => return Err((Service::Kms, "Unknown".to_owned(), unknown(400))),
-            };
+            let named = target.to_str().ok().and_then(service_and_operation);
+            let (service, operation) = named.ok_or_else(|| (Service::Kms, "Unknown".to_owned(), unknown(400)))?;
+            let operation = operation.to_owned();
             match serde_json::from_slice::<Value>(if body.is_empty() { b"{}" } else { body }) {
                 Ok(Value::Object(members)) => Ok(Asked { service, operation, input: Input::Members(members) }),
                 _ => Err((service, operation, service.malformed(String::new()))),
@@ -468,7 +496,7 @@ impl Dispatcher {
     }
 }
 
-macro_rules! kms_operations {
+macro_rules! serve_kms {
     ($($name:ident($($required:literal),*);)*) => {
         impl Dispatcher {
             async fn kms(&self, incoming: Incoming) -> Answered {
@@ -485,39 +513,7 @@ macro_rules! kms_operations {
     };
 }
 
-// One line an operation: its name and the members that must be there.
-kms_operations! {
-    CancelKeyDeletion("KeyId");
-    CreateAlias("AliasName", "TargetKeyId");
-    CreateGrant("KeyId", "Operations");
-    CreateKey();
-    Decrypt();
-    DeleteAlias("AliasName");
-    DescribeKey("KeyId");
-    DisableKey("KeyId");
-    EnableKey("KeyId");
-    Encrypt("KeyId", "Plaintext");
-    GenerateDataKey("KeyId");
-    GenerateDataKeyWithoutPlaintext("KeyId");
-    GenerateRandom();
-    GetKeyPolicy("KeyId");
-    GetKeyRotationStatus("KeyId");
-    ListAliases();
-    ListGrants("KeyId");
-    ListKeyPolicies("KeyId");
-    ListKeys();
-    ListResourceTags("KeyId");
-    ListRetirableGrants("RetiringPrincipal");
-    PutKeyPolicy("KeyId", "Policy");
-    ReEncrypt("DestinationKeyId");
-    RetireGrant();
-    RevokeGrant("KeyId", "GrantId");
-    ScheduleKeyDeletion("KeyId");
-    TagResource("KeyId", "Tags");
-    UntagResource("KeyId", "TagKeys");
-    UpdateAlias("AliasName", "TargetKeyId");
-    UpdateKeyDescription("KeyId", "Description");
-}
+keyward_service::kms_operations!(serve_kms);
 
 macro_rules! organizations_operations {
     ($($name:ident)*) => {

@@ -4,6 +4,7 @@
 
 pub mod client;
 mod dispatch;
+mod pace;
 mod query;
 pub mod server;
 mod signing_keys;

@@ -53,11 +53,13 @@ impl Teller<'_> {
 
     fn allowed(&self, layer: Layer, decision: &Decision) -> Situation {
         let words = match layer {
-            Layer::KeyPolicy => "The key policy names the caller, and nothing denies.",
-            Layer::Identity if self.crosses_accounts() => "Both halves are there: the key policy admits the caller, and its own account allows it.",
-            Layer::Identity => "Identity policies allow it, where they are asked, and nothing denies.",
-            Layer::Grant => "A grant allows it, and nothing denies.",
-            Layer::Rcp | Layer::Scp | Layer::Endpoint | Layer::Boundary | Layer::Session | Layer::Operation => "Nothing denies.",
+            Layer::KeyPolicy => format!("The {} names the caller, and nothing denies.", self.own_name()),
+            Layer::Identity if self.crosses_accounts() => {
+                format!("Both halves are there: the {} admits the caller, and its own account allows it.", self.own_name())
+            }
+            Layer::Identity => "Identity policies allow it, where they are asked, and nothing denies.".to_owned(),
+            Layer::Grant => "A grant allows it, and nothing denies.".to_owned(),
+            Layer::Rcp | Layer::Scp | Layer::Endpoint | Layer::Boundary | Layer::Session | Layer::Operation => "Nothing denies.".to_owned(),
         };
         match decision.unknown() {
             None => situation("allowed", words),
@@ -107,7 +109,8 @@ impl Teller<'_> {
         }
         let has = |present: bool| if present { "present" } else { "missing" };
         let halves = format!(
-            "A principal of another account needs both halves: the key policy ({}) and its own identity policy ({}).",
+            "A principal of another account needs both halves: the {} ({}) and its own identity policy ({}).",
+            self.own_name(),
             has(key_side),
             has(own_side)
         );
@@ -121,6 +124,11 @@ impl Teller<'_> {
             Some(story) => situation(story.name, format!("{halves} {}", story.words)),
             None => situation(name, halves),
         }
+    }
+
+    /// What the resource's own policy is called: a key's, a role's.
+    fn own_name(&self) -> &'static str {
+        self.own_policy().map_or("key policy", |(_, name)| name)
     }
 
     fn is_aws_managed(&self) -> bool {
@@ -186,9 +194,15 @@ impl Teller<'_> {
                 false => ("identity-counts-for-nothing", "your identity policies count"),
             };
             // [A306]
-            return situation(name, format!("The key policy neither names this caller nor delegates to its account: {whose} for nothing here."));
+            let own = self.own_name();
+            return situation(name, format!("The {own} neither names this caller nor delegates to its account: {whose} for nothing here."));
         }
-        let nothing = "Nothing is allowed by default, not even to the root user or the key's creator: the key policy does not admit this caller";
+        let nothing = match &self.target.resource {
+            Resource::Key { .. } => {
+                "Nothing is allowed by default, not even to the root user or the key's creator: the key policy does not admit this caller"
+            }
+            _ => "Nothing is allowed by default: the trust policy does not admit this caller",
+        };
         match reasons.of(Layer::Grant).and_then(|layer| layer.nearest).and_then(|nearest| self.grant(nearest.cited.at)) {
             Some(grant) => {
                 let lacks = grant_lacks(grant, GrantMiss::OtherGrantee, &self.request.action);
@@ -237,8 +251,8 @@ impl Teller<'_> {
         if let Some(story) = reasons.of(Layer::Grant).and_then(|layer| layer.nearest).and_then(|nearest| self.grant_story(nearest)) {
             return story;
         }
-        let words = "The key policy delegates to the account, so identity policies decide, and none of this caller's allows it.";
-        situation("delegated", words) // [A303]
+        let own = self.own_name();
+        situation("delegated", format!("The {own} delegates to the account, so identity policies decide, and none of this caller's allows it.")) // [A303]
     }
 
     fn session_silent(&self, reasons: &Reasons) -> Situation {

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::document::{Document, PolicyType};
 use super::{print, sarif, shown};
+use crate::out;
 
 /// Exits with 0 when nothing reaches --fail-on, 1 when something does, 2 when a file cannot be read as JSON.
 #[derive(Args)]
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<()> {
         Format::Json => serde_json::to_string_pretty(&json(&checked))? + "\n",
         Format::Sarif => serde_json::to_string_pretty(&sarif::log(&checked))? + "\n",
     })?;
-    unreadable.iter().for_each(|error| eprintln!("error: {error:#}"));
+    unreadable.iter().for_each(|error| out::complain(format_args!("error: {error:#}")));
     if let Some(unread) = checked.iter().find(|checked| !is_json(&checked.document.text)) {
         bail!("{} is not JSON", unread.document.name);
     }

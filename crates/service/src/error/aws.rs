@@ -2,6 +2,9 @@
 
 use super::{Error, IamCode, OrganizationsReason};
 
+/// (T51) (T62) Nothing was done, and the caller's retries are right.
+const UNRECORDED: &str = "The call could not be recorded, so nothing was done: the service cannot write to its store now. Try again later.";
+
 /// An error as a client of AWS reads it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AwsError {
@@ -90,7 +93,8 @@ impl From<&Error> for AwsError {
                 let (code, reason, message) = reason.parts();
                 Self { reason: Some(reason), ..Self::new(code, message) }
             }
-            Error::Internal(_) | Error::Unrecorded => Self::bare("KMSInternalException").with_status(500), // [K17]
+            Error::Internal(_) => Self::bare("KMSInternalException").with_status(500), // [K17]
+            Error::Unrecorded => Self::new("KMSInternalException", UNRECORDED).with_status(500),
         }
     }
 }
@@ -125,7 +129,8 @@ impl Error {
             Self::PrincipalGone => AwsError::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(403),
             Self::Validation(message) => AwsError::new("ValidationError", message),
             Self::MalformedPolicy(message) => AwsError::new("MalformedPolicyDocument", message),
-            Self::Internal(_) | Self::Unrecorded => AwsError::new("ServiceFailure", "An internal failure").with_status(500),
+            Self::Internal(_) => AwsError::new("ServiceFailure", "An internal failure").with_status(500),
+            Self::Unrecorded => AwsError::new("ServiceFailure", UNRECORDED).with_status(500),
             Self::InvalidMarker => AwsError::new("ValidationError", "Invalid Marker."),
             other => AwsError::from(other),
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use keyward_crypto::Purpose;
 use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::users::{named_or_caller, permitted_user};
 use super::{About, IsoSeconds, SERVICE, refused};
-use crate::call::{Call, Nothing, Outcome};
+use crate::call::{Call, Nothing, Outcome, raw};
 use crate::caller::Identity;
 use crate::entities::{AccessKey, AccessKeyOwner, Change, Entity, EntityKey, User};
 use crate::error::{Error, IamCode};
@@ -60,8 +62,18 @@ pub struct CreateAccessKeyOutput {
     pub access_key: NewAccessKey,
 }
 
+impl CreateAccessKeyOutput {
+    /// Which key was made, never its secret.
+    fn recorded(&self) -> Option<Box<RawValue>> {
+        let NewAccessKey { user_name, access_key_id, status, secret_access_key: _, create_date } = &self.access_key;
+        raw(&json!({
+            "accessKey": { "userName": user_name, "accessKeyId": access_key_id, "status": status, "createDate": create_date }
+        }))
+    }
+}
+
 operation! {
-    CreateAccessKey { user_name: Option<String> } changes -> CreateAccessKeyOutput,
+    CreateAccessKey { user_name: Option<String> } makes_secret -> CreateAccessKeyOutput,
     |input, call| {
         let (owner, user_name) = permitted_owner(call, "CreateAccessKey", input.user_name)?;
         if call.state.access_keys().filter(|key| key.owner == owner).count() >= ACCESS_KEYS_PER_USER_MAX {

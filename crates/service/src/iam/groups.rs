@@ -58,7 +58,7 @@ pub(super) fn permitted_group(call: &mut Call<'_>, action: &str, name: &str, abo
 }
 
 operation! {
-    CreateGroup { group_name: String, path: Option<String> } changes -> GroupOutput,
+    CreateGroup { group_name: String, path: Option<String> } makes -> GroupOutput,
     |input, call| {
         name(&input.group_name, "groupName", GROUP_NAME_CHARS_MAX)?;
         let (account, path) = (call.account()?, path(input.path)?);

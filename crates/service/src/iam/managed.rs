@@ -193,7 +193,7 @@ fn document(text: &str) -> Result<Policy, Error> {
 
 operation! {
     CreatePolicy { policy_name: String, path: Option<String>, policy_document: String, description: Option<String>, tags: Option<Vec<Tag>> }
-    changes -> PolicyOutput,
+    makes -> PolicyOutput,
     |input, call| {
         name(&input.policy_name, "policyName", GROUP_NAME_CHARS_MAX)?;
         let (account, path) = (call.account()?, path(input.path)?);
@@ -334,7 +334,7 @@ operation! {
 }
 
 operation! {
-    CreatePolicyVersion { policy_arn: String, policy_document: String, set_as_default: Option<bool> } changes -> PolicyVersionOutput,
+    CreatePolicyVersion { policy_arn: String, policy_document: String, set_as_default: Option<bool> } makes -> PolicyVersionOutput,
     |input, call| {
         let mut policy = changeable(call, "CreatePolicyVersion", &input.policy_arn, About::default())?;
         let document = document(&input.policy_document)?;

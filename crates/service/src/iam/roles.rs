@@ -113,7 +113,7 @@ operation! {
     CreateRole {
         role_name: String, path: Option<String>, assume_role_policy_document: String, description: Option<String>,
         max_session_duration: Option<u32>, permissions_boundary: Option<String>, tags: Option<Vec<Tag>>,
-    } changes -> RoleOutput,
+    } makes -> RoleOutput,
     |input, call| {
         name(&input.role_name, "roleName", USER_NAME_CHARS_MAX)?;
         let (account, path) = (call.account()?, path(input.path)?);

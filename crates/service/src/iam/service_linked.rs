@@ -54,7 +54,7 @@ operation! {
         #[serde(rename(deserialize = "AWSServiceName"))] aws_service_name: String,
         description: Option<String>,
         custom_suffix: Option<String>,
-    } changes -> RoleOutput,
+    } makes -> RoleOutput,
     |input, call| {
         let service = input.aws_service_name;
         let principal = |text: &str| text.ends_with(".amazonaws.com") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
@@ -100,7 +100,7 @@ pub struct DeleteServiceLinkedRoleOutput {
 }
 
 operation! {
-    DeleteServiceLinkedRole { role_name: String } changes -> DeleteServiceLinkedRoleOutput,
+    DeleteServiceLinkedRole { role_name: String } makes -> DeleteServiceLinkedRoleOutput,
     |input, call| {
         let role = permitted_role(call, "DeleteServiceLinkedRole", &input.role_name, About::default())?;
         if role.service_linked.is_none() {

@@ -94,7 +94,7 @@ pub(super) fn put(user: User) -> Vec<Change> {
 }
 
 operation! {
-    CreateUser { user_name: String, path: Option<String>, permissions_boundary: Option<String>, tags: Option<Vec<Tag>> } changes -> UserOutput,
+    CreateUser { user_name: String, path: Option<String>, permissions_boundary: Option<String>, tags: Option<Vec<Tag>> } makes -> UserOutput,
     |input, call| {
         name(&input.user_name, "userName", USER_NAME_CHARS_MAX)?;
         let (account, path) = (call.account()?, path(input.path)?);

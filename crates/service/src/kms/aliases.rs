@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
 use super::resolve::{Found, permission, resolve};
-use super::{EpochSeconds, Nothing};
+use super::{EpochSeconds, ListParameters, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Alias, Change, Entity, EntityKey, Key, KeyState, alias_arn};
 use crate::error::Error;
@@ -241,6 +241,10 @@ impl Operate for ListAliases {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "ListAliases";
     const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        ListParameters::of(self.limit, self.marker.as_deref()).on(self.key_id.as_deref())
+    }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListAliasesOutput>, Error> {
         let (facts, account, region) = (call.facts().clone(), call.account()?, call.region().clone());

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use keyward_authz::{CallFacts, Operation, Request, Resource, Target};
-use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, Plaintext, open, random_bytes, seal};
+use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, KeyMaterial, Plaintext, open, random_bytes, seal};
 use keyward_policy::{AccountId, Action, KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use crate::vault::{ReadyKey, ready};
 const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 
 /// A request that carries an encryption context and an algorithm.
-fn with_context<'r>(action: Action, facts: &'r CallFacts, context: &'r Pairs, algorithm: &'r str) -> Request<'r> {
+pub(crate) fn with_context<'r>(action: Action, facts: &'r CallFacts, context: &'r Pairs, algorithm: &'r str) -> Request<'r> {
     let mut request = Request::new(action, facts);
     request.encryption_context = Some(context);
     request.parameters = vec![(KeyName::EncryptionAlgorithm, Values::One(Cow::Borrowed(algorithm)))]; // [A544]
@@ -462,6 +462,11 @@ impl Operate for GenerateRandom {
     const NAME: &'static str = "GenerateRandom";
     const MUTATES: bool = false;
 
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        let number_of_bytes = self.number_of_bytes;
+        raw(&CipherParameters { key_id: None, encryption_context: None, encryption_algorithm: None, key_spec: None, number_of_bytes })
+    }
+
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateRandomOutput>, Error> {
         let length = self.number_of_bytes.ok_or_else(|| Error::Validation("NumberOfBytes is required.".to_owned()))?; // [K172]
         let facts = call.facts().clone();
@@ -470,6 +475,19 @@ impl Operate for GenerateRandom {
         let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         Ok(Outcome::unchanged(GenerateRandomOutput { plaintext: Answer::of(bytes.expose()) }))
     }
+}
+
+/// A ciphertext under a key that never was: for questions, which have none.
+pub(crate) fn blob_of_nobody(call: &Call<'_>) -> Result<Vec<u8>, Error> {
+    let key_id = "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("a key id that is none"))?;
+    let material = KeyMaterial::generate(&*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+    let head = Head {
+        kind: BlobKind::Encrypt,
+        key_id,
+        account: 0,
+        material_id: "0".repeat(64).parse().map_err(|_| Error::Internal("a material id that is none"))?,
+    };
+    seal(&head, &material, &EncryptionContext::default(), b"-", &*call.env.entropy).map_err(|_| Error::Internal("encrypting failed"))
 }
 
 /// What operations without key are matched as (A141).

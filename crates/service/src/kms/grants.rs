@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
 use super::resolve::{permission, resolve};
-use super::{EpochSeconds, Nothing, Pairs};
+use super::{EpochSeconds, ListParameters, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, EntityKey};
 use crate::env::Env;
@@ -47,6 +47,13 @@ pub(crate) fn read_tokens(call: &Call<'_>, tokens: Option<&[String]>) -> Result<
 /// Whether a token is one of ours.
 pub(crate) fn is_grant_token(root: &RootKey, token: &str) -> bool {
     open_from_client(root, Purpose::GrantToken, "grant", token).is_some()
+}
+
+/// The key and the grant that a token names.
+pub(crate) fn granted_by(root: &RootKey, token: &str) -> Option<(String, String)> {
+    let named = open_from_client(root, Purpose::GrantToken, "grant", token)?;
+    let (key, id) = std::str::from_utf8(&named).ok()?.split_once('\n')?;
+    Some((key.to_owned(), id.to_owned()))
 }
 
 /// Constraints as a request writes them.
@@ -101,9 +108,23 @@ struct GrantParameters<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     operations: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    constraints: Option<RecordedConstraints<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant_id: Option<&'a str>,
+}
+
+/// Constraints as a record keeps them; the names of their pairs are as they were sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordedConstraints<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_context_subset: Option<&'a Pairs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_context_equals: Option<&'a Pairs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_arn: Option<&'a str>,
 }
 
 impl Operate for CreateGrant {
@@ -118,6 +139,11 @@ impl Operate for CreateGrant {
             grantee_principal: self.grantee_principal.as_deref().or(self.grantee_service_principal.as_deref()),
             retiring_principal: self.retiring_principal.as_deref().or(self.retiring_service_principal.as_deref()),
             operations: self.operations.iter().map(|operation| operation.name()).collect(),
+            constraints: self.constraints.as_ref().map(|constraints| RecordedConstraints {
+                encryption_context_subset: constraints.encryption_context_subset.as_ref(),
+                encryption_context_equals: constraints.encryption_context_equals.as_ref(),
+                source_arn: constraints.source_arn.as_deref(),
+            }),
             name: self.name.as_deref(),
             grant_id: None,
         })
@@ -328,6 +354,11 @@ impl Operate for ListGrants {
     const NAME: &'static str = "ListGrants";
     const MUTATES: bool = false;
 
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        let (grant_id, grantee_principal) = (self.grant_id.as_deref(), self.grantee_principal.as_deref());
+        ListParameters { grant_id, grantee_principal, ..ListParameters::of(self.limit, self.marker.as_deref()) }.on(Some(&self.key_id))
+    }
+
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
         let facts = call.facts().clone();
         let found = resolve(call, Operation::ListGrants, &self.key_id)?;
@@ -373,12 +404,8 @@ impl Operate for ListRetirableGrants {
     const MUTATES: bool = false;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Parameters<'a> {
-            retiring_principal: &'a str,
-        }
-        raw(&Parameters { retiring_principal: &self.retiring_principal })
+        let retiring_principal = Some(self.retiring_principal.as_str());
+        ListParameters { retiring_principal, ..ListParameters::of(self.limit, self.marker.as_deref()) }.on(None)
     }
 
     /// (A409) Keys and their policies are not consulted, and grants on foreign keys are listed too.
@@ -439,8 +466,15 @@ fn grant_id(text: &str) -> Result<GrantId, Error> {
     text.parse().map_err(|_| Error::InvalidGrantId) // [K198]
 }
 
+/// The answer to `RevokeGrant`, which has no members; its record names the key.
+#[derive(Serialize)]
+pub struct RevokeGrantOutput {
+    #[serde(skip)]
+    key_id: String,
+}
+
 impl Operate for RevokeGrant {
-    type Output = Nothing;
+    type Output = RevokeGrantOutput;
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "RevokeGrant";
     const MUTATES: bool = true;
@@ -452,12 +486,17 @@ impl Operate for RevokeGrant {
             grantee_principal: None,
             retiring_principal: None,
             operations: Vec::new(),
+            constraints: None,
             name: None,
             grant_id,
         })
     }
 
-    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
+    fn response_elements(output: &RevokeGrantOutput) -> Option<Box<RawValue>> {
+        raw(&serde_json::json!({ "keyId": output.key_id }))
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<RevokeGrantOutput>, Error> {
         let facts = call.facts().clone();
         let id = grant_id(&self.grant_id)?;
         let found = resolve(call, Operation::RevokeGrant, &self.key_id)?;
@@ -467,7 +506,8 @@ impl Operate for RevokeGrant {
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
-        Ok(Outcome::changed(Nothing {}, vec![Change::Delete(EntityKey::Grant(key.arn().clone(), id))]))
+        let output = RevokeGrantOutput { key_id: key.arn().to_string() };
+        Ok(Outcome::changed(output, vec![Change::Delete(EntityKey::Grant(key.arn().clone(), id))]))
     }
 }
 
@@ -492,10 +532,8 @@ impl Operate for RetireGrant {
         let facts = call.facts().clone();
         let (key_name, id) = match (self.grant_token, self.key_id, self.grant_id) {
             (Some(token), None, None) => {
-                let named = open_from_client(call.vault.root(), Purpose::GrantToken, "grant", &token).ok_or(Error::InvalidGrantToken)?;
-                let named = String::from_utf8_lossy(&named).into_owned();
-                let (key, id) = named.split_once('\n').ok_or(Error::InvalidGrantToken)?;
-                (key.to_owned(), grant_id(id)?)
+                let (key, id) = granted_by(call.vault.root(), &token).ok_or(Error::InvalidGrantToken)?;
+                (key, grant_id(&id)?)
             }
             (None, Some(key), Some(id)) => (key, grant_id(&id)?),
             _ => return Err(Error::Validation("Specify either a grant token, or a key ID and a grant ID.".to_owned())), // [K198]
@@ -523,6 +561,7 @@ impl Operate for RetireGrant {
         let state = call.state;
         call.authorize(&state.target(Resource::Key { key: &key.facts, grants: &[] }), &request)?;
         call.concerns(&arn);
+        call.remark(&serde_json::json!({ "grantId": id.to_string() })); // [A1006]
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }

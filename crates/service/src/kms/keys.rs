@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use super::cipher::no_resource;
 use super::policies::{checked, default_policy, lockout_check};
 use super::resolve::{permission, resolve};
-use super::tags::{RequestedTag, tags_of};
-use super::{EpochSeconds, Nothing, Pairs};
+use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
+use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, EntityKey, Key, KeyState};
 use crate::error::Error;
@@ -97,6 +97,29 @@ impl KeyMetadata {
     }
 }
 
+impl KeyMetadata {
+    /// As `responseElements` has it (A1006).
+    fn recorded(&self) -> serde_json::Value {
+        serde_json::json!({
+            "aWSAccountId": self.aws_account_id,
+            "keyId": self.key_id,
+            "arn": self.arn,
+            "creationDate": RecordedTime(self.creation_date.0),
+            "enabled": self.enabled,
+            "description": self.description,
+            "keyUsage": self.key_usage,
+            "keyState": self.key_state,
+            "origin": self.origin,
+            "keyManager": self.key_manager,
+            "customerMasterKeySpec": self.customer_master_key_spec,
+            "keySpec": self.key_spec,
+            "encryptionAlgorithms": self.encryption_algorithms,
+            "multiRegion": self.multi_region,
+            "currentKeyMaterialId": self.current_key_material_id,
+        })
+    }
+}
+
 /// The answer to `CreateKey` and `DescribeKey`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -146,7 +169,7 @@ impl Operate for CreateKey {
             origin: Origin,
             multi_region: bool,
             bypass_policy_lockout_safety_check: bool,
-            tags: &'a [RequestedTag],
+            tags: Vec<RecordedTag<'a>>,
         }
         raw(&Parameters {
             policy: self.policy.as_deref(),
@@ -156,8 +179,12 @@ impl Operate for CreateKey {
             origin: self.origin.unwrap_or(Origin::AwsKms),
             multi_region: self.multi_region.unwrap_or(false),
             bypass_policy_lockout_safety_check: self.bypass_policy_lockout_safety_check.unwrap_or(false),
-            tags: self.tags.as_deref().unwrap_or_default(),
+            tags: recorded_tags(self.tags.as_deref().unwrap_or_default()),
         })
+    }
+
+    fn response_elements(output: &KeyMetadataOutput) -> Option<Box<RawValue>> {
+        raw(&serde_json::json!({ "keyMetadata": output.key_metadata.recorded() }))
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
@@ -302,6 +329,10 @@ impl Operate for ListKeys {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "ListKeys";
     const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        ListParameters::of(self.limit, self.marker.as_deref()).on(None)
+    }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeysOutput>, Error> {
         let facts = call.facts().clone();
@@ -469,7 +500,28 @@ impl Operate for ScheduleKeyDeletion {
     const MUTATES: bool = true;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        raw(&KeyIdParameter { key_id: &self.key_id })
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Parameters<'a> {
+            key_id: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pending_window_in_days: Option<i64>,
+        }
+        raw(&Parameters { key_id: &self.key_id, pending_window_in_days: self.pending_window_in_days })
+    }
+
+    fn response_elements(output: &ScheduleKeyDeletionOutput) -> Option<Box<RawValue>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Elements<'a> {
+            key_id: &'a str,
+            key_state: &'static str,
+            deletion_date: RecordedTime,
+            pending_window_in_days: i64,
+        }
+        let ScheduleKeyDeletionOutput { key_id, deletion_date, key_state, pending_window_in_days } = output;
+        let (deletion_date, pending_window_in_days) = (RecordedTime(deletion_date.0), *pending_window_in_days);
+        raw(&Elements { key_id, key_state, deletion_date, pending_window_in_days })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ScheduleKeyDeletionOutput>, Error> {
@@ -516,6 +568,10 @@ impl Operate for CancelKeyDeletion {
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         raw(&KeyIdParameter { key_id: &self.key_id })
+    }
+
+    fn response_elements(output: &KeyIdOutput) -> Option<Box<RawValue>> {
+        raw(&KeyIdParameter { key_id: &output.key_id })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyIdOutput>, Error> {

@@ -4,6 +4,45 @@
 //! ranges, enumerations; K20) was refused before an input exists; everything that needs the estate is decided here,
 //! in the order of K25: resolve, authorize, state, usage, algorithm, sizes, dry run, do.
 
+/// Calls the macro of this name with every operation of KMS that is served: its name, and the members that a request must have.
+#[macro_export]
+macro_rules! kms_operations {
+    ($macro:ident) => {
+        $macro! {
+            CancelKeyDeletion("KeyId");
+            CreateAlias("AliasName", "TargetKeyId");
+            CreateGrant("KeyId", "Operations");
+            CreateKey();
+            Decrypt();
+            DeleteAlias("AliasName");
+            DescribeKey("KeyId");
+            DisableKey("KeyId");
+            EnableKey("KeyId");
+            Encrypt("KeyId", "Plaintext");
+            GenerateDataKey("KeyId");
+            GenerateDataKeyWithoutPlaintext("KeyId");
+            GenerateRandom();
+            GetKeyPolicy("KeyId");
+            GetKeyRotationStatus("KeyId");
+            ListAliases();
+            ListGrants("KeyId");
+            ListKeyPolicies("KeyId");
+            ListKeys();
+            ListResourceTags("KeyId");
+            ListRetirableGrants("RetiringPrincipal");
+            PutKeyPolicy("KeyId", "Policy");
+            ReEncrypt("DestinationKeyId");
+            RetireGrant();
+            RevokeGrant("KeyId", "GrantId");
+            ScheduleKeyDeletion("KeyId");
+            TagResource("KeyId", "Tags");
+            UntagResource("KeyId", "TagKeys");
+            UpdateAlias("AliasName", "TargetKeyId");
+            UpdateKeyDescription("KeyId", "Description");
+        }
+    };
+}
+
 mod aliases;
 mod cipher;
 mod grants;
@@ -16,6 +55,7 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 pub use crate::call::Nothing;
@@ -24,16 +64,19 @@ pub use cipher::{
     Decrypt, DecryptOutput, Encrypt, EncryptOutput, GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyWithoutPlaintext,
     GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput, ReEncrypt, ReEncryptOutput,
 };
+pub(crate) use cipher::{blob_of_nobody, no_resource, with_context};
 pub use grants::{
-    CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant, RevokeGrant,
+    CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant,
+    RevokeGrant, RevokeGrantOutput,
 };
-pub(crate) use grants::{is_grant_token, new_grant_id};
+pub(crate) use grants::{granted_by, is_grant_token, new_grant_id};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyRotationStatus, GetKeyRotationStatusOutput, KeyIdOutput, KeyListEntry,
     KeyMetadata, KeyMetadataOutput, ListKeys, ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, due_deletions,
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
+pub(crate) use resolve::resolve;
 pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.
@@ -59,6 +102,47 @@ impl Answer {
 impl Serialize for Answer {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// What records keep of a request for a list (A1006).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListParameters<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grantee_principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retiring_principal: Option<&'a str>,
+}
+
+impl<'a> ListParameters<'a> {
+    fn of(limit: Option<usize>, marker: Option<&'a str>) -> Self {
+        Self { key_id: None, limit, marker, grant_id: None, grantee_principal: None, retiring_principal: None }
+    }
+
+    fn on(self, key_id: Option<&'a str>) -> Option<Box<RawValue>> {
+        let page = Self { key_id, ..self };
+        let Self { key_id, limit, marker, grant_id, grantee_principal, retiring_principal } = &page;
+        let texts = [key_id, marker, grant_id, grantee_principal, retiring_principal];
+        // Nothing was asked for: null, as CloudTrail has it.
+        (limit.is_some() || texts.iter().any(|text| text.is_some())).then(|| crate::call::raw(&page)).flatten()
+    }
+}
+
+/// A time as records have it.
+struct RecordedTime(jiff::Timestamp);
+
+impl Serialize for RecordedTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&jiff::Timestamp::from_second(self.0.as_second()).unwrap_or(self.0))
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-use super::Nothing;
 use super::resolve::{permission, resolve};
+use super::{ListParameters, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, Key};
 use crate::error::Error;
@@ -144,6 +144,10 @@ impl Operate for ListKeyPolicies {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "ListKeyPolicies";
     const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        ListParameters::of(self.limit, self.marker.as_deref()).on(Some(&self.key_id))
+    }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeyPoliciesOutput>, Error> {
         let facts = call.facts().clone();

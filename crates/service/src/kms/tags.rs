@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::resolve::{permission, resolve};
-use super::{Nothing, Pairs};
+use super::{ListParameters, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, Key, KeyState, Tags};
 use crate::error::Error;
@@ -27,6 +27,18 @@ const TAGS_PER_PAGE: PageSize = PageSize { default: 50, max: 50 };
 pub struct RequestedTag {
     pub tag_key: String,
     pub tag_value: String,
+}
+
+/// A tag as a record keeps it (A1006).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RecordedTag<'a> {
+    tag_key: &'a str,
+    tag_value: &'a str,
+}
+
+pub(super) fn recorded_tags(tags: &[RequestedTag]) -> Vec<RecordedTag<'_>> {
+    tags.iter().map(|tag| RecordedTag { tag_key: &tag.tag_key, tag_value: &tag.tag_value }).collect()
 }
 
 /// Tags that a request may set (K130).
@@ -70,8 +82,8 @@ pub struct TagResource {
 #[serde(rename_all = "camelCase")]
 struct TagParameters<'a> {
     key_id: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    tags: &'a [RequestedTag],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<RecordedTag<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tag_keys: &'a [String],
 }
@@ -83,7 +95,7 @@ impl Operate for TagResource {
     const MUTATES: bool = true;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        raw(&TagParameters { key_id: &self.key_id, tags: &self.tags, tag_keys: &[] })
+        raw(&TagParameters { key_id: &self.key_id, tags: recorded_tags(&self.tags), tag_keys: &[] })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
@@ -124,7 +136,7 @@ impl Operate for UntagResource {
     const MUTATES: bool = true;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        raw(&TagParameters { key_id: &self.key_id, tags: &[], tag_keys: &self.tag_keys })
+        raw(&TagParameters { key_id: &self.key_id, tags: Vec::new(), tag_keys: &self.tag_keys })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
@@ -167,7 +179,7 @@ impl Operate for ListResourceTags {
     const MUTATES: bool = false;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        raw(&TagParameters { key_id: &self.key_id, tags: &[], tag_keys: &[] })
+        ListParameters::of(self.limit, self.marker.as_deref()).on(Some(&self.key_id))
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListResourceTagsOutput>, Error> {

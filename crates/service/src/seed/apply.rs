@@ -11,6 +11,7 @@ use keyward_crypto::{KeyMaterial, MaterialId, Purpose};
 use keyward_policy::{AccountId, Arn, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
+use super::contradictions::contradiction;
 use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedKey, SeedRole, SeedUser, SeedVpcEndpoint};
 use crate::admin::endpoint_policy;
 use crate::aws_managed;
@@ -33,6 +34,9 @@ const SECRET_CHARS_MIN: usize = 16;
 /// # Errors
 /// [`SeedError`] for the first fault.
 pub fn apply(seed: &Seed, state: &State, host: &Host) -> Result<Vec<Change>, SeedError> {
+    if let Some(error) = contradiction(seed) {
+        return Err(error);
+    }
     let mut seeding = Seeding { state: state.clone(), host, now: host.now(), changes: Vec::new() };
     for (id, account) in &seed.accounts {
         seeding.account(*id, account).map_err(|fault| fault.within(&["accounts", id.as_str()]))?;
