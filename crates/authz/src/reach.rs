@@ -26,7 +26,7 @@ pub struct Reach {
 pub fn reach(subject: &Subject, target: &Target<'_>, question: &Request<'_>) -> Reach {
     let mut found = Reach::default();
     let mut request = question.clone();
-    for class in classes(subject, target) {
+    for class in classes(subject, target, question) {
         let Some(first) = class.first() else { continue };
         request.action = Action::Kms(first);
         match may(subject, target, &request) {
@@ -39,7 +39,7 @@ pub fn reach(subject: &Subject, target: &Target<'_>, question: &Request<'_>) -> 
 }
 
 /// Permissions on keys, in classes that every layer treats alike.
-fn classes(subject: &Subject, target: &Target<'_>) -> Vec<PermissionSet> {
+fn classes(subject: &Subject, target: &Target<'_>, question: &Request<'_>) -> Vec<PermissionSet> {
     let Resource::Key { key, grants } = &target.resource else { return Vec::new() };
     // A caller whom no Allow of the key and no grant admits gets nothing, however its own policies are cut.
     if grants.is_empty() && !std::iter::once(&key.policy).chain(&key.ram_policy).any(|policy| admits_somewhere(policy, subject)) {
@@ -61,7 +61,9 @@ fn classes(subject: &Subject, target: &Target<'_>) -> Vec<PermissionSet> {
     }
     let attached = subject.identity.iter().chain(&subject.boundary).chain(subject.session.iter().flatten());
     let attached = attached.chain(subject.scps.iter().flatten().flatten()).chain(target.rcps);
-    attached.map(|attached: &Attached| &attached.policy).for_each(|policy: &Policy| policy.statements().iter().for_each(|s| classes.split_by(s)));
+    let policies =
+        attached.map(|attached: &Attached| &attached.policy).chain(question.call.endpoint.iter().filter_map(|endpoint| endpoint.policy.as_ref()));
+    policies.for_each(|policy: &Policy| policy.statements().iter().for_each(|s| classes.split_by(s)));
     classes.0
 }
 

@@ -244,7 +244,7 @@ fn add_permissions(chance: &mut Chance, case: &mut Value, operation: &str) {
         add_half(chance, case, half, &params);
     }
     let request = at(case, "/request");
-    if operation == "Decrypt" && chance.percent(4) {
+    if operation == "Decrypt" && chance.percent(60) {
         set(
             request,
             "ciphertext_key",

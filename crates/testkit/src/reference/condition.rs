@@ -166,6 +166,11 @@ impl Operator {
     }
 
     fn test(&self, fact: Fact<'_>, wanted: &[String], effect: Effect, variables: bool, context: &Context) -> bool {
+        // [A168]
+        let substituted = matches!(self.base, Base::Text | Base::TextIgnoringCase | Base::TextLike | Base::Arn | Base::Bool);
+        if substituted && wanted.iter().any(|wanted| is_torn(wanted, variables, context)) {
+            return effect == Effect::Deny;
+        }
         if self.base == Base::Null {
             // [A163]
             let absent = matches!(fact, Fact::Absent);
@@ -233,7 +238,7 @@ pub(super) fn expand(text: &str, wildcards: bool, variables: bool, context: &Con
     // [A102]
     while let Some((before, after)) = rest.split_once("${").filter(|_| variables) {
         // [A173]
-        let Some((variable, after)) = after.split_once('}') else { break };
+        let Some((variable, after)) = variable(after) else { break };
         expanded.extend(plain(before));
         expanded.extend(match variable {
             // [A172]
@@ -246,13 +251,36 @@ pub(super) fn expand(text: &str, wildcards: bool, variables: bool, context: &Con
     Some(expanded)
 }
 
+/// What stands between `${` and its end, and what follows: a default in quotes may hold a brace (A171).
+pub(super) fn variable(after: &str) -> Option<(&str, &str)> {
+    let (plain, rest) = after.split_once('}')?;
+    let quoted = plain.split_once(',').is_some_and(|(_, default)| default.trim_start().starts_with('\''));
+    match after.find("'}").filter(|_| quoted) {
+        Some(end) => Some((after.get(..=end)?, after.get(end + 2..)?)),
+        None => Some((plain, rest)),
+    }
+}
+
+/// [A168] Whether a variable is fed by two names of the request.
+pub(super) fn is_torn(text: &str, variables: bool, context: &Context) -> bool {
+    let mut rest = text;
+    while let Some((inside, after)) = rest.split_once("${").filter(|_| variables).and_then(|(_, after)| variable(after)) {
+        let key = inside.split_once(',').map_or(inside, |(key, _)| key).trim();
+        if matches!(context.fact(key), Fact::Torn) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 /// [A171] `key` or `key, 'default'`.
 fn value_of(variable: &str, context: &Context) -> Option<String> {
     let with_default = variable.split_once(',').and_then(|(key, default)| Some((key.trim(), default.trim().strip_prefix('\'')?.strip_suffix('\'')?)));
     let (key, default) = with_default.map_or((variable, None), |(key, default)| (key, Some(default)));
     match context.fact(key) {
         Fact::One(value) => Some(value.to_owned()),
-        // [A173] [A168]
+        // [A173]
         Fact::Absent | Fact::Many(_) | Fact::Torn => default.map(str::to_owned),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::caller::{Caller, Kind};
-use super::condition::{Context, expand, holds};
+use super::condition::{Context, expand, holds, is_torn, variable};
 use super::pattern::{covers, pieces, segment, segments};
 use super::save::is_well_formed;
 
@@ -115,11 +115,18 @@ impl Statement<'_> {
 
     /// [A134] [A135] [A136] [A140]
     fn resource_fits(&self, question: &Question<'_>) -> bool {
-        let covered = |pattern: &String| resource_covered(pattern, &question.resource, self.variables, question.context);
-        match (self.elements("Resource"), self.elements("NotResource")) {
-            (Some(patterns), None) => patterns.iter().any(covered),
-            (None, Some(patterns)) => !patterns.iter().any(covered),
-            _ => false,
+        let torn = |pattern: &String| is_torn(pattern, self.variables, question.context);
+        let covered = |pattern: &String| !torn(pattern) && resource_covered(pattern, &question.resource, self.variables, question.context);
+        let (patterns, excepted) = match (self.elements("Resource"), self.elements("NotResource")) {
+            (Some(patterns), None) => (patterns, false),
+            (None, Some(patterns)) => (patterns, true),
+            _ => return false,
+        };
+        match (patterns.iter().any(covered), patterns.iter().any(torn)) {
+            (true, _) => !excepted,
+            // [A168]
+            (false, true) => self.effect == Effect::Deny,
+            (false, false) => excepted,
         }
     }
 
@@ -252,8 +259,8 @@ fn pattern_segments(pattern: &str, variables: bool) -> Vec<String> {
     let mut segments = vec![String::new()];
     let mut rest = pattern;
     while let Some(char) = rest.chars().next() {
-        let variable = rest.find('}').filter(|_| variables && rest.starts_with("${"));
-        let len = variable.map_or(char.len_utf8(), |end| end + 1);
+        let inside = rest.strip_prefix("${").filter(|_| variables).and_then(variable);
+        let len = inside.map_or(char.len_utf8(), |(_, after)| rest.len() - after.len());
         let (piece, after) = rest.split_at(len);
         rest = after;
         if piece == ":" && segments.len() < 6 {
