@@ -263,11 +263,12 @@ impl Host {
     fn run<I: Operate>(
         &self,
         state: &Arc<State>,
-        origin: Origin,
+        mut origin: Origin,
         input: I,
         done: impl FnOnce(Result<I::Output, Error>) + Send + 'static,
     ) -> Option<Arc<State>> {
         let now = self.now();
+        origin.facts.time = Some(now);
         let request_parameters = input.request_parameters();
         let mut tale = Tale::default();
         let result = self.operate(state, &origin, now, input, &mut tale);
@@ -327,13 +328,11 @@ impl Host {
             let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} {CREDENTIALS_OF_THIS_KIND}");
             return Err(Error::AccessDenied { sentence });
         }
-        let mut origin_now = origin.clone();
-        origin_now.facts.time = Some(now);
         let mut call = Call {
             state,
             env: &self.env,
             vault: &self.vault,
-            origin: &origin_now,
+            origin,
             caller,
             subject: &subject,
             now,
