@@ -6,13 +6,14 @@
 //! (one fsync for many calls), publishes the newest revision, and only then lets the calls answer.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use keyward_authz::Explanation;
-use keyward_crypto::{Purpose, RootKey};
+use keyward_crypto::{Entropy, Purpose, RootKey};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Operate, Origin, Rehearsal, undecided};
@@ -28,6 +29,9 @@ use crate::vault::Vault;
 /// Most calls that one transaction takes: bounds how long the first of them waits for the others.
 const COMMITS_PER_BATCH_MAX: usize = 512;
 
+/// Bytes that are drawn at once for the ids of requests and events: some forty of them.
+const LABEL_BYTES: usize = 1024;
+
 /// A running key service, without a wire.
 pub struct Host {
     published: Arc<ArcSwap<State>>,
@@ -39,6 +43,7 @@ pub struct Host {
     latest_ms: AtomicI64,
     env: Env,
     vault: Vault,
+    labels: Mutex<Labels>,
 }
 
 /// How the store is.
@@ -163,6 +168,7 @@ impl Host {
             latest_ms: AtomicI64::new(loaded.latest_ms),
             env,
             vault: Vault::new(root),
+            labels: Mutex::new(Labels::new()),
         })
     }
 
@@ -308,7 +314,7 @@ impl Host {
             explanation: tale.explanation,
             stopped_at_endpoint: tale.stopped_at_endpoint,
         };
-        let commit = Commit { rows, records: records(&told, || self.event_id()) };
+        let commit = Commit { rows, records: records(&told, || self.new_event_id()) };
         let done: Done = Box::new(move |committed| done(committed.and(result)));
         self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten()
     }
@@ -410,7 +416,7 @@ impl Host {
             explanation: None,
             stopped_at_endpoint: false,
         };
-        let commit = Commit { rows: Vec::new(), records: records(&told, || self.event_id()) };
+        let commit = Commit { rows: Vec::new(), records: records(&told, || self.new_event_id()) };
         self.enqueue(Pending { commit, next: None, done: Box::new(done) });
     }
 
@@ -458,8 +464,21 @@ impl Host {
         }
     }
 
-    fn event_id(&self) -> String {
-        new_uuid(&self.env)
+    /// The id of a request, as its answer and its record bear it. It begins with the time, so that the trail's index
+    /// grows at its end.
+    pub fn new_request_id(&self) -> String {
+        let now_ms = u64::try_from(self.env.clock.now().as_millisecond()).unwrap_or_default();
+        let random = self.labels().draw(&*self.env.entropy);
+        uuid::Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid().to_string()
+    }
+
+    fn new_event_id(&self) -> Uuid {
+        let random = self.labels().draw(&*self.env.entropy);
+        uuid::Builder::from_random_bytes(random).into_uuid()
+    }
+
+    fn labels(&self) -> MutexGuard<'_, Labels> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finishes what waits and stops the writer. Later calls are refused.
@@ -474,6 +493,32 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Random bytes for the ids of requests and events, drawn for many of them at a time. They are told to everybody: nothing
+/// secret is made of them.
+struct Labels {
+    bytes: [u8; LABEL_BYTES],
+    used: usize,
+}
+
+impl Labels {
+    fn new() -> Self {
+        Self { bytes: [0; LABEL_BYTES], used: LABEL_BYTES }
+    }
+
+    /// Bytes that were given to nobody else; all zeros if randomness fails, which only weakens a label.
+    fn draw<const LEN: usize>(&mut self, entropy: &dyn Entropy) -> [u8; LEN] {
+        const { assert!(LEN <= LABEL_BYTES, "a label fits") };
+        if self.used + LEN > LABEL_BYTES {
+            self.bytes = [0; LABEL_BYTES];
+            let _ = entropy.fill(&mut self.bytes);
+            self.used = 0;
+        }
+        let label = self.bytes.get(self.used..).and_then(|rest| rest.first_chunk()).copied();
+        self.used += LEN;
+        label.unwrap_or([0; LEN])
     }
 }
 
@@ -595,13 +640,4 @@ impl Writer {
             done(Err(Error::Unrecorded));
         }
     }
-}
-
-/// The id of a request, as its answer and its record bear it. It begins with the time, so that the trail's index grows
-/// at its end.
-pub fn new_request_id(env: &Env) -> String {
-    let mut bytes = [0; 10];
-    let _ = env.entropy.fill(&mut bytes);
-    let now_ms = u64::try_from(env.clock.now().as_millisecond()).unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(now_ms, &bytes).into_uuid().to_string()
 }

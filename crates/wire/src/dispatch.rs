@@ -172,7 +172,7 @@ impl Dispatcher {
     }
 
     pub(crate) fn new_request_id(&self) -> String {
-        keyward_service::new_request_id(self.host.env())
+        self.host.new_request_id()
     }
 
     pub(crate) fn health(&self) -> Answered {
