@@ -6,7 +6,7 @@
 //! (one fsync for many calls), publishes the newest revision, and only then lets the calls answer.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -40,6 +40,7 @@ pub struct Host {
     writer: Mutex<Option<JoinHandle<()>>>,
     failed: Arc<AtomicBool>,
     trouble: Arc<ArcSwapOption<String>>,
+    deliver: Arc<OnceLock<Deliver>>,
     latest_ms: AtomicI64,
     env: Env,
     vault: Vault,
@@ -57,8 +58,18 @@ pub enum Health {
     Failed(String),
 }
 
-/// Called once the call is durable, or is known not to be.
-type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// What happens once a call is durable, or is known not to be.
+enum Done {
+    /// An answer goes out.
+    Answer(Box<dyn FnOnce(Result<(), Error>) + Send>),
+    /// A thread that waits for it goes on.
+    Waited(mpsc::Sender<Result<(), Error>>),
+}
+
+/// The answers of calls that were committed together, to be run once.
+pub type Answers = Box<dyn FnOnce() + Send>;
+
+type Deliver = Box<dyn Fn(Answers) + Send + Sync>;
 
 struct Pending {
     commit: Commit,
@@ -152,10 +163,10 @@ impl Host {
         let published = Arc::new(ArcSwap::new(state.clone()));
         let head = Arc::new(Mutex::new(state));
         let failed = Arc::new(AtomicBool::new(false));
-        let trouble = Arc::new(ArcSwapOption::empty());
+        let (trouble, deliver) = (Arc::new(ArcSwapOption::empty()), Arc::new(OnceLock::new()));
         let (sender, receiver) = mpsc::channel();
         let (shown, lost, told) = (published.clone(), failed.clone(), trouble.clone());
-        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told };
+        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told, deliver: deliver.clone() };
         let writer =
             std::thread::Builder::new().name("keyward-writer".into()).spawn(move || writer.run()).map_err(|e| OpenError::Thread(e.to_string()))?;
         Ok(Self {
@@ -165,11 +176,18 @@ impl Host {
             writer: Mutex::new(Some(writer)),
             failed,
             trouble,
+            deliver,
             latest_ms: AtomicI64::new(loaded.latest_ms),
             env,
             vault: Vault::new(root),
             labels: Mutex::new(Labels::new()),
         })
+    }
+
+    /// Has the answers of calls run by `deliver` in place of the writer's thread, all of a commit at once: whoever waits
+    /// for them is woken once. Only the first one that is given counts.
+    pub fn deliver_by(&self, deliver: impl Fn(Answers) + Send + Sync + 'static) {
+        let _ = self.deliver.set(Box::new(deliver));
     }
 
     /// The newest durable revision.
@@ -315,7 +333,7 @@ impl Host {
             stopped_at_endpoint: tale.stopped_at_endpoint,
         };
         let commit = Commit { rows, records: records(&told, || self.new_event_id()) };
-        let done: Done = Box::new(move |committed| done(committed.and(result)));
+        let done = Done::Answer(Box::new(move |committed| done(committed.and(result))));
         self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten()
     }
 
@@ -417,7 +435,7 @@ impl Host {
             stopped_at_endpoint: false,
         };
         let commit = Commit { rows: Vec::new(), records: records(&told, || self.new_event_id()) };
-        self.enqueue(Pending { commit, next: None, done: Box::new(done) });
+        self.enqueue(Pending { commit, next: None, done: Done::Answer(Box::new(done)) });
     }
 
     /// Changes the estate on the operator's behalf: `decide` sees the newest revision and says what changes.
@@ -435,10 +453,7 @@ impl Host {
             }
             let next = Arc::new(head.with(&changes));
             let commit = Commit { rows: encode(&changes)?, records: Vec::new() };
-            let done: Done = Box::new(move |result| {
-                let _ = sender.send(result);
-            });
-            if self.enqueue(Pending { commit, next: Some(next.clone()), done }) {
+            if self.enqueue(Pending { commit, next: Some(next.clone()), done: Done::Waited(sender) }) {
                 *head = next;
             }
             output
@@ -458,7 +473,7 @@ impl Host {
             None => true,
             Some(pending) => {
                 drop(queue);
-                (pending.done)(Err(Error::Unrecorded));
+                pending.done.tell(Err(Error::Unrecorded));
                 false
             }
         }
@@ -582,6 +597,17 @@ struct Writer {
     failed: Arc<AtomicBool>,
     /// Why the last write failed; none if it did not.
     trouble: Arc<ArcSwapOption<String>>,
+    deliver: Arc<OnceLock<Deliver>>,
+}
+
+impl Done {
+    fn tell(self, result: Result<(), Error>) {
+        match self {
+            Self::Answer(answer) => answer(result),
+            // Whoever waited may be gone.
+            Self::Waited(sender) => drop(sender.send(result)),
+        }
+    }
 }
 
 impl Writer {
@@ -614,11 +640,20 @@ impl Writer {
                 if let Some(newest) = newest {
                     self.published.store(newest);
                 }
-                for done in waiting {
-                    done(Ok(()));
-                }
+                self.answer(waiting, || Ok(()));
             }
             Err(error) => self.fail(&error, waiting),
+        }
+    }
+
+    fn answer(&self, waiting: Vec<Done>, result: fn() -> Result<(), Error>) {
+        // A waiting thread may be the one that would run the answers.
+        let (waited, answers): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|done| matches!(done, Done::Waited(_)));
+        waited.into_iter().for_each(|done| done.tell(result()));
+        let answers: Answers = Box::new(move || answers.into_iter().for_each(|done| done.tell(result())));
+        match self.deliver.get() {
+            Some(deliver) => deliver(answers),
+            None => answers(),
         }
     }
 
@@ -636,8 +671,6 @@ impl Writer {
         waiting.extend(self.receiver.try_iter().map(|pending| pending.done));
         *head = self.published.load_full();
         drop(head);
-        for done in waiting {
-            done(Err(Error::Unrecorded));
-        }
+        self.answer(waiting, || Err(Error::Unrecorded));
     }
 }

@@ -42,7 +42,7 @@ pub use entities::{
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};
-pub use host::{AuthenticateError, Health, Host, OpenError, SecretKey};
+pub use host::{Answers, AuthenticateError, Health, Host, OpenError, SecretKey};
 pub use question::{Answer, Question, QuestionError, ask};
 pub use state::State;
 pub use store::{Commit, Loaded, Row, Store, StoreError};

@@ -37,6 +37,8 @@ const STOP_S_MAX: u64 = 10;
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, host: Arc<Host>, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Handle::current();
+    host.deliver_by(move |answers| drop(runtime.spawn(async { answers() })));
     run(listener, Dispatcher::new(host), stop).await
 }
 
