@@ -28,6 +28,9 @@ const XML: &str = "text/xml";
 /// Longest operation name that is recorded as it was sent.
 const OPERATION_CHARS_MAX: usize = 64;
 
+/// Room for a usual answer.
+const ANSWER_BYTES: usize = 1024;
+
 /// Status, and the body as it goes out.
 pub(crate) struct Answered {
     pub(crate) status: u16,
@@ -97,7 +100,8 @@ impl Service {
                 Ok(Answered { status: 200, content_type: XML, body })
             }
             None => {
-                let body = serde_json::to_vec(output)?;
+                let mut body = Vec::with_capacity(ANSWER_BYTES);
+                serde_json::to_writer(&mut body, output)?;
                 // [K10] Operations without output have an empty body.
                 Ok(Answered { status: 200, content_type: JSON, body: if body == b"{}" { Vec::new() } else { body } })
             }
