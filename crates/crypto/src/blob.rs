@@ -68,13 +68,18 @@ impl FromStr for BlobKeyId {
     type Err = NotABlob;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (digits, multi_region) = match text.strip_prefix("mrk-") {
-            Some(digits) => (digits.to_owned(), true),
-            None if text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) => (text.replace('-', ""), false),
-            None => return Err(NotABlob),
-        };
-        let bytes = hex::decode(&digits).ok_or(NotABlob)?;
-        Ok(Self { bytes, multi_region })
+        if let Some(digits) = text.strip_prefix("mrk-") {
+            return Ok(Self { bytes: hex::decode(digits).ok_or(NotABlob)?, multi_region: true });
+        }
+        let dashes = text.bytes().enumerate().filter(|(_, byte)| *byte == b'-').map(|(at, _)| at);
+        if text.len() != 36 || !dashes.eq([8, 13, 18, 23]) {
+            return Err(NotABlob);
+        }
+        let mut digits = [0; 32];
+        for (slot, digit) in digits.iter_mut().zip(text.bytes().filter(|byte| *byte != b'-')) {
+            *slot = digit;
+        }
+        Ok(Self { bytes: hex::decode_digits(&digits).ok_or(NotABlob)?, multi_region: false })
     }
 }
 

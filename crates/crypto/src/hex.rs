@@ -8,11 +8,15 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// `None` unless `text` is exactly `2 * LEN` lower-case digits.
 pub(crate) fn decode<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
-    // A length check first: nothing is allocated for a megabyte of digits.
-    if text.len() != 2 * LEN {
+    decode_digits(text.as_bytes())
+}
+
+pub(crate) fn decode_digits<const LEN: usize>(digits: &[u8]) -> Option<[u8; LEN]> {
+    if digits.len() != 2 * LEN {
         return None;
     }
-    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+    let mut bytes = [0; LEN];
+    HEXLOWER.decode_mut(digits, &mut bytes).ok().map(|_| bytes)
 }
 
 /// `Serialize` and `Deserialize` as the text of `Display` and `FromStr`.

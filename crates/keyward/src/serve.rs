@@ -12,6 +12,7 @@ use keyward_policy::AccountId;
 use keyward_service::{Health, Host, Store, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -80,10 +81,18 @@ pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
         }
     }
     let host = Arc::new(open(arguments)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let runtime = runtime().enable_all().build().context("no runtime")?;
     let result = runtime.block_on(serve(arguments, &host));
     host.close();
     result
+}
+
+/// On a single core a thread that others could take work from only costs.
+fn runtime() -> Builder {
+    match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() == 1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    }
 }
 
 fn open(arguments: &ServeArgs) -> anyhow::Result<Host> {

@@ -121,6 +121,11 @@ impl Arn {
         &self.0
     }
 
+    /// All six at once, for whoever needs most of them.
+    pub fn segments(&self) -> [&str; 6] {
+        segments(&self.0)
+    }
+
     fn segment(&self, index: usize) -> &str {
         self.0.splitn(6, ':').nth(index).unwrap_or_default()
     }
@@ -156,17 +161,22 @@ impl Arn {
     }
 }
 
+fn segments(text: &str) -> [&str; 6] {
+    let mut segments = text.splitn(6, ':');
+    std::array::from_fn(|_| segments.next().unwrap_or_default())
+}
+
 impl FromStr for Arn {
     type Err = ParseArnError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut segments = text.splitn(6, ':');
-        let well_formed = segments.next() == Some("arn")
-            && segments.next().is_some_and(|partition| partition.starts_with("aws"))
-            && segments.next().is_some_and(|service| !service.is_empty())
-            && segments.next().is_some()
-            && segments.next().is_some_and(|account| account.is_empty() || account.parse::<AccountId>().is_ok() || account == "aws")
-            && segments.next().is_some_and(|resource| !resource.is_empty());
+        // What is missing reads as empty, and the last one must not be.
+        let [arn, partition, service, _, account, resource] = segments(text);
+        let well_formed = arn == "arn"
+            && partition.starts_with("aws")
+            && !service.is_empty()
+            && (account.is_empty() || account.parse::<AccountId>().is_ok() || account == "aws")
+            && !resource.is_empty();
         if well_formed { Ok(Self(text.into())) } else { Err(ParseArnError::Arn(text.into())) }
     }
 }

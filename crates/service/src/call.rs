@@ -192,7 +192,7 @@ pub(crate) fn undecided(caller: &Caller, subject: Option<&Subject>, action: Stri
 /// How the refusal of a session ends that may not call an operation at all (K277).
 pub(crate) const CREDENTIALS_OF_THIS_KIND: &str = "with credentials of this kind";
 
-impl Call<'_> {
+impl<'h> Call<'h> {
     /// The Region that was called.
     pub fn region(&self) -> &Region {
         &self.origin.facts.region
@@ -209,7 +209,7 @@ impl Call<'_> {
     }
 
     /// How the call came.
-    pub fn facts(&self) -> &CallFacts {
+    pub fn facts(&self) -> &'h CallFacts {
         &self.origin.facts
     }
 

@@ -6,13 +6,14 @@
 //! (one fsync for many calls), publishes the newest revision, and only then lets the calls answer.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use keyward_authz::Explanation;
-use keyward_crypto::{Purpose, RootKey};
+use keyward_crypto::{Entropy, Purpose, RootKey};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Operate, Origin, Rehearsal, undecided};
@@ -28,6 +29,9 @@ use crate::vault::Vault;
 /// Most calls that one transaction takes: bounds how long the first of them waits for the others.
 const COMMITS_PER_BATCH_MAX: usize = 512;
 
+/// Bytes that are drawn at once for the ids of requests and events: some forty of them.
+const LABEL_BYTES: usize = 1024;
+
 /// A running key service, without a wire.
 pub struct Host {
     published: Arc<ArcSwap<State>>,
@@ -36,9 +40,11 @@ pub struct Host {
     writer: Mutex<Option<JoinHandle<()>>>,
     failed: Arc<AtomicBool>,
     trouble: Arc<ArcSwapOption<String>>,
+    deliver: Arc<OnceLock<Deliver>>,
     latest_ms: AtomicI64,
     env: Env,
     vault: Vault,
+    labels: Mutex<Labels>,
 }
 
 /// How the store is.
@@ -52,8 +58,18 @@ pub enum Health {
     Failed(String),
 }
 
-/// Called once the call is durable, or is known not to be.
-type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// What happens once a call is durable, or is known not to be.
+enum Done {
+    /// An answer goes out.
+    Answer(Box<dyn FnOnce(Result<(), Error>) + Send>),
+    /// A thread that waits for it goes on.
+    Waited(mpsc::Sender<Result<(), Error>>),
+}
+
+/// The answers of calls that were committed together, to be run once.
+pub type Answers = Box<dyn FnOnce() + Send>;
+
+type Deliver = Box<dyn Fn(Answers) + Send + Sync>;
 
 struct Pending {
     commit: Commit,
@@ -147,10 +163,10 @@ impl Host {
         let published = Arc::new(ArcSwap::new(state.clone()));
         let head = Arc::new(Mutex::new(state));
         let failed = Arc::new(AtomicBool::new(false));
-        let trouble = Arc::new(ArcSwapOption::empty());
+        let (trouble, deliver) = (Arc::new(ArcSwapOption::empty()), Arc::new(OnceLock::new()));
         let (sender, receiver) = mpsc::channel();
         let (shown, lost, told) = (published.clone(), failed.clone(), trouble.clone());
-        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told };
+        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told, deliver: deliver.clone() };
         let writer =
             std::thread::Builder::new().name("keyward-writer".into()).spawn(move || writer.run()).map_err(|e| OpenError::Thread(e.to_string()))?;
         Ok(Self {
@@ -160,10 +176,18 @@ impl Host {
             writer: Mutex::new(Some(writer)),
             failed,
             trouble,
+            deliver,
             latest_ms: AtomicI64::new(loaded.latest_ms),
             env,
             vault: Vault::new(root),
+            labels: Mutex::new(Labels::new()),
         })
+    }
+
+    /// Has the answers of calls run by `deliver` in place of the writer's thread, all of a commit at once: whoever waits
+    /// for them is woken once. Only the first one that is given counts.
+    pub fn deliver_by(&self, deliver: impl Fn(Answers) + Send + Sync + 'static) {
+        let _ = self.deliver.set(Box::new(deliver));
     }
 
     /// The newest durable revision.
@@ -263,11 +287,12 @@ impl Host {
     fn run<I: Operate>(
         &self,
         state: &Arc<State>,
-        origin: Origin,
+        mut origin: Origin,
         input: I,
         done: impl FnOnce(Result<I::Output, Error>) + Send + 'static,
     ) -> Option<Arc<State>> {
         let now = self.now();
+        origin.facts.time = Some(now);
         let request_parameters = input.request_parameters();
         let mut tale = Tale::default();
         let result = self.operate(state, &origin, now, input, &mut tale);
@@ -307,8 +332,8 @@ impl Host {
             explanation: tale.explanation,
             stopped_at_endpoint: tale.stopped_at_endpoint,
         };
-        let commit = Commit { rows, records: records(&told, || self.event_id()) };
-        let done: Done = Box::new(move |committed| done(committed.and(result)));
+        let commit = Commit { rows, records: records(&told, || self.new_event_id()) };
+        let done = Done::Answer(Box::new(move |committed| done(committed.and(result))));
         self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten()
     }
 
@@ -327,13 +352,11 @@ impl Host {
             let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} {CREDENTIALS_OF_THIS_KIND}");
             return Err(Error::AccessDenied { sentence });
         }
-        let mut origin_now = origin.clone();
-        origin_now.facts.time = Some(now);
         let mut call = Call {
             state,
             env: &self.env,
             vault: &self.vault,
-            origin: &origin_now,
+            origin,
             caller,
             subject: &subject,
             now,
@@ -411,8 +434,8 @@ impl Host {
             explanation: None,
             stopped_at_endpoint: false,
         };
-        let commit = Commit { rows: Vec::new(), records: records(&told, || self.event_id()) };
-        self.enqueue(Pending { commit, next: None, done: Box::new(done) });
+        let commit = Commit { rows: Vec::new(), records: records(&told, || self.new_event_id()) };
+        self.enqueue(Pending { commit, next: None, done: Done::Answer(Box::new(done)) });
     }
 
     /// Changes the estate on the operator's behalf: `decide` sees the newest revision and says what changes.
@@ -430,10 +453,7 @@ impl Host {
             }
             let next = Arc::new(head.with(&changes));
             let commit = Commit { rows: encode(&changes)?, records: Vec::new() };
-            let done: Done = Box::new(move |result| {
-                let _ = sender.send(result);
-            });
-            if self.enqueue(Pending { commit, next: Some(next.clone()), done }) {
+            if self.enqueue(Pending { commit, next: Some(next.clone()), done: Done::Waited(sender) }) {
                 *head = next;
             }
             output
@@ -453,14 +473,27 @@ impl Host {
             None => true,
             Some(pending) => {
                 drop(queue);
-                (pending.done)(Err(Error::Unrecorded));
+                pending.done.tell(Err(Error::Unrecorded));
                 false
             }
         }
     }
 
-    fn event_id(&self) -> String {
-        new_uuid(&self.env)
+    /// The id of a request, as its answer and its record bear it. It begins with the time, so that the trail's index
+    /// grows at its end.
+    pub fn new_request_id(&self) -> String {
+        let now_ms = u64::try_from(self.env.clock.now().as_millisecond()).unwrap_or_default();
+        let random = self.labels().draw(&*self.env.entropy);
+        uuid::Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid().to_string()
+    }
+
+    fn new_event_id(&self) -> Uuid {
+        let random = self.labels().draw(&*self.env.entropy);
+        uuid::Builder::from_random_bytes(random).into_uuid()
+    }
+
+    fn labels(&self) -> MutexGuard<'_, Labels> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finishes what waits and stops the writer. Later calls are refused.
@@ -475,6 +508,32 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Random bytes for the ids of requests and events, drawn for many of them at a time. They are told to everybody: nothing
+/// secret is made of them.
+struct Labels {
+    bytes: [u8; LABEL_BYTES],
+    used: usize,
+}
+
+impl Labels {
+    fn new() -> Self {
+        Self { bytes: [0; LABEL_BYTES], used: LABEL_BYTES }
+    }
+
+    /// Bytes that were given to nobody else; all zeros if randomness fails, which only weakens a label.
+    fn draw<const LEN: usize>(&mut self, entropy: &dyn Entropy) -> [u8; LEN] {
+        const { assert!(LEN <= LABEL_BYTES, "a label fits") };
+        if self.used + LEN > LABEL_BYTES {
+            self.bytes = [0; LABEL_BYTES];
+            let _ = entropy.fill(&mut self.bytes);
+            self.used = 0;
+        }
+        let label = self.bytes.get(self.used..).and_then(|rest| rest.first_chunk()).copied();
+        self.used += LEN;
+        label.unwrap_or([0; LEN])
     }
 }
 
@@ -538,6 +597,17 @@ struct Writer {
     failed: Arc<AtomicBool>,
     /// Why the last write failed; none if it did not.
     trouble: Arc<ArcSwapOption<String>>,
+    deliver: Arc<OnceLock<Deliver>>,
+}
+
+impl Done {
+    fn tell(self, result: Result<(), Error>) {
+        match self {
+            Self::Answer(answer) => answer(result),
+            // Whoever waited may be gone.
+            Self::Waited(sender) => drop(sender.send(result)),
+        }
+    }
 }
 
 impl Writer {
@@ -570,11 +640,20 @@ impl Writer {
                 if let Some(newest) = newest {
                     self.published.store(newest);
                 }
-                for done in waiting {
-                    done(Ok(()));
-                }
+                self.answer(waiting, || Ok(()));
             }
             Err(error) => self.fail(&error, waiting),
+        }
+    }
+
+    fn answer(&self, waiting: Vec<Done>, result: fn() -> Result<(), Error>) {
+        // A waiting thread may be the one that would run the answers.
+        let (waited, answers): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|done| matches!(done, Done::Waited(_)));
+        waited.into_iter().for_each(|done| done.tell(result()));
+        let answers: Answers = Box::new(move || answers.into_iter().for_each(|done| done.tell(result())));
+        match self.deliver.get() {
+            Some(deliver) => deliver(answers),
+            None => answers(),
         }
     }
 
@@ -592,17 +671,6 @@ impl Writer {
         waiting.extend(self.receiver.try_iter().map(|pending| pending.done));
         *head = self.published.load_full();
         drop(head);
-        for done in waiting {
-            done(Err(Error::Unrecorded));
-        }
+        self.answer(waiting, || Err(Error::Unrecorded));
     }
-}
-
-/// The id of a request, as its answer and its record bear it. It begins with the time, so that the trail's index grows
-/// at its end.
-pub fn new_request_id(env: &Env) -> String {
-    let mut bytes = [0; 10];
-    let _ = env.entropy.fill(&mut bytes);
-    let now_ms = u64::try_from(env.clock.now().as_millisecond()).unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(now_ms, &bytes).into_uuid().to_string()
 }

@@ -17,6 +17,7 @@ mod env;
 mod error;
 mod host;
 pub mod iam;
+mod json_line;
 pub mod kms;
 pub mod organizations;
 mod paging;
@@ -41,7 +42,7 @@ pub use entities::{
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};
-pub use host::{AuthenticateError, Health, Host, OpenError, SecretKey, new_request_id};
+pub use host::{Answers, AuthenticateError, Health, Host, OpenError, SecretKey};
 pub use question::{Answer, Question, QuestionError, ask};
 pub use state::State;
 pub use store::{Commit, Loaded, Row, Store, StoreError};

@@ -316,13 +316,13 @@ fn operate<I: Operate + DeserializeOwned>(members: Map<String, Value>, call: &mu
 /// A permission of no operation that is served: asked on its key, with the defaults that requests have (A502).
 fn ask_alone(permission: Option<KmsPermission>, question: &Question, call: &mut Call<'_>) -> Result<(), Error> {
     let permission = permission.ok_or(Error::Internal("neither operation nor permission"))?;
-    let facts = call.facts().clone();
+    let facts = call.facts();
     let default = |name, value: &'static str| vec![(name, Values::One(value.into()))];
     let mut request = match permission {
         carrying if carrying.carries(KeyName::EncryptionAlgorithm) => {
-            with_context(Action::Kms(permission), &facts, &question.encryption_context, "SYMMETRIC_DEFAULT")
+            with_context(Action::Kms(permission), facts, &question.encryption_context, "SYMMETRIC_DEFAULT")
         }
-        _ => Request::new(Action::Kms(permission), &facts),
+        _ => Request::new(Action::Kms(permission), facts),
     };
     match permission.name() {
         "Sign" | "Verify" => request.parameters = default(KeyName::MessageType, "RAW"),

@@ -70,10 +70,10 @@ pub struct DecodeAuthorizationMessageOutput {
 operation! {
     DecodeAuthorizationMessage { #[serde(skip_serializing)] encoded_message: String } reads -> DecodeAuthorizationMessageOutput,
     |input, call| {
-        let (account, facts) = (call.account()?, call.facts().clone());
+        let (account, facts) = (call.account()?, call.facts());
         let action = Action::parse("sts:DecodeAuthorizationMessage").map_err(|_| Error::Internal("no such permission"))?;
         let target = Target::new(Resource::Other { arn: "*", account: Some(account), policy: None, tags: None });
-        call.authorize(&target, &Request::new(action, &facts))?;
+        call.authorize(&target, &Request::new(action, facts))?;
         // Sealed for one account: what others were refused is not its business.
         let opened = open_from_client(call.vault.root(), Purpose::AuthorizationMessage, account.as_str(), &input.encoded_message);
         let text = opened.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
@@ -324,7 +324,7 @@ struct Wanted<'a> {
 /// The trust policy and the caller's own policies: `sts:AssumeRole`, and with tags `sts:TagSession`, and with a source
 /// identity `sts:SetSourceIdentity`.
 fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(), Error> {
-    let facts = call.facts().clone();
+    let facts = call.facts();
     let role_tags: BTreeMap<String, String> = role.tags.iter().cloned().collect();
     let request_tags: BTreeMap<String, String> = wanted.tags.iter().cloned().collect();
     let resource = Resource::Other { arn: role.arn.as_str(), account: Some(role.account), policy: Some(&role.trust), tags: Some(&role_tags) };
@@ -343,7 +343,7 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
     }
     for action in actions {
         let action = Action::parse(action).map_err(|_| Error::Internal("no such permission"))?;
-        let mut request = Request::new(action, &facts);
+        let mut request = Request::new(action, facts);
         request.request_tags = (!request_tags.is_empty()).then_some(&request_tags);
         request.parameters = vec![
             (KeyName::RoleSessionName, Values::One(wanted.session_name.into())),
@@ -498,11 +498,11 @@ impl Operate for GetFederationToken {
         let account = call.account()?;
         let arn = format!("arn:{}:sts::{account}:federated-user/{}", call.region().partition(), self.name);
         let request_tags: BTreeMap<String, String> = tags.iter().cloned().collect();
-        let facts = call.facts().clone();
+        let facts = call.facts();
         for (action, asked) in [("sts:GetFederationToken", true), ("sts:TagSession", !tags.is_empty())] {
             if asked {
                 let action = Action::parse(action).map_err(|_| Error::Internal("no such permission"))?;
-                let mut request = Request::new(action, &facts);
+                let mut request = Request::new(action, facts);
                 request.request_tags = (!tags.is_empty()).then_some(&request_tags);
                 call.authorize(&Target::new(Resource::Other { arn: &arn, account: Some(account), policy: None, tags: None }), &request)?;
             }

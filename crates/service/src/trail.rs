@@ -3,18 +3,21 @@
 use jiff::Timestamp;
 use keyward_authz::KeyArn;
 use keyward_policy::AccountId;
-use serde::Serialize;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
-use crate::call::{Origin, raw};
+use crate::call::Origin;
 use crate::caller::Identity;
 use crate::error::AwsError;
+use crate::json_line::{Object, push_object};
 use crate::state::State;
 
 /// Most bytes that a record keeps of a text of the client's choosing, `userAgent` and `errorMessage`; as CloudTrail (T71).
 const TEXT_BYTES_MAX: usize = 1024;
 /// Most bytes of `requestParameters` and `responseElements`; as CloudTrail.
 const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
+/// Room for the record of a usual call.
+const RECORD_BYTES: usize = 1536;
 
 /// One record, ready to be kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,108 +64,74 @@ pub(crate) struct Told<'a> {
 const STOPPED_CODE: &str = "VpceAccessDenied";
 const STOPPED_MESSAGE: &str = "The request was denied due to a VPC endpoint policy";
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CloudTrail<'a> {
-    event_version: &'static str,
-    user_identity: UserIdentity<'a>,
-    event_time: String,
-    event_source: &'a str,
-    event_name: &'a str,
-    aws_region: &'a str,
-    #[serde(rename = "sourceIPAddress")]
-    source_ip_address: &'a str,
-    user_agent: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_message: Option<&'a str>,
-    request_parameters: Option<&'a RawValue>,
-    response_elements: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    additional_event_data: Option<&'a RawValue>,
-    #[serde(rename = "requestID")]
-    request_id: &'a str,
-    #[serde(rename = "eventID")]
-    event_id: &'a str,
-    read_only: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resources: Option<Vec<TrailResource<'a>>>,
-    event_type: &'static str,
-    management_event: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient_account_id: Option<AccountId>,
-    #[serde(rename = "sharedEventID", skip_serializing_if = "Option::is_none")]
-    shared_event_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vpc_endpoint_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vpc_endpoint_account_id: Option<AccountId>,
-    event_category: &'static str,
-    /// Something was longer than records keep, and was cut.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    omitted: bool,
-}
-
-#[derive(Serialize)]
-struct TrailResource<'a> {
-    #[serde(rename = "accountId")]
-    account_id: AccountId,
-    r#type: &'static str,
-    #[serde(rename = "ARN")]
-    arn: &'a str,
-}
-
-#[derive(Serialize, Default)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 struct UserIdentity<'a> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: &'static str,
     principal_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<AccountId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     access_key_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_context: Option<SessionContext<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     invoked_by: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct SessionContext<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_issuer: Option<SessionIssuer<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<SessionIssuer<'a>>,
     source_identity: Option<&'a str>,
-    attributes: SessionAttributes,
+    created_at: Option<Timestamp>,
+    mfa: bool,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct SessionIssuer<'a> {
-    r#type: &'static str,
+    kind: &'static str,
     principal_id: String,
     arn: String,
     account_id: AccountId,
     user_name: &'a str,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SessionAttributes {
-    creation_date: Option<Timestamp>,
-    /// CloudTrail writes it as text.
-    mfa_authenticated: &'static str,
+impl UserIdentity<'_> {
+    fn write(&self, object: &mut Object<'_>) {
+        let Self { kind, principal_id, arn, account_id, access_key_id, user_name, session_context, invoked_by } = self;
+        object.text("type", kind);
+        object.text_if_any("principalId", principal_id.as_deref());
+        object.text_if_any("arn", arn.as_deref());
+        object.text_if_any("accountId", account_id.as_ref().map(AccountId::as_str));
+        object.text_if_any("accessKeyId", *access_key_id);
+        object.text_if_any("userName", *user_name);
+        if let Some(session) = session_context {
+            object.object("sessionContext", |object| session.write(object));
+        }
+        object.text_if_any("invokedBy", invoked_by.as_deref());
+    }
+}
+
+impl SessionContext<'_> {
+    fn write(&self, object: &mut Object<'_>) {
+        if let Some(SessionIssuer { kind, principal_id, arn, account_id, user_name }) = &self.issuer {
+            object.object("sessionIssuer", |object| {
+                object.text("type", kind);
+                object.text("principalId", principal_id);
+                object.text("arn", arn);
+                object.text("accountId", account_id.as_str());
+                object.text("userName", user_name);
+            });
+        }
+        object.text_if_any("sourceIdentity", self.source_identity);
+        object.object("attributes", |object| {
+            match self.created_at {
+                Some(time) => object.plain("creationDate", time),
+                None => object.raw("creationDate", "null"),
+            }
+            // CloudTrail writes it as text.
+            object.plain("mfaAuthenticated", self.mfa);
+        });
+    }
 }
 
 /// The records of one call: the caller's account's, and the owner's where an allowed call crosses accounts (A1008).
-pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> String) -> Vec<Record> {
+pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> Uuid) -> Vec<Record> {
     let caller = told.origin.caller.as_ref().and_then(|caller| caller.account());
     let endpoint = told.origin.facts.endpoint.as_ref();
     let mut recipients = vec![endpoint.and_then(|endpoint| endpoint.account).filter(|_| told.stopped_at_endpoint).or(caller)];
@@ -179,15 +148,11 @@ pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> String) -> Ve
     }
     let shared = (recipients.len() > 1).then(&mut new_id);
     let explanation = told.explanation.as_ref();
-    recipients
-        .into_iter()
-        .enumerate()
-        .map(|(at, recipient)| told.record(recipient, shared.as_deref(), new_id(), explanation.filter(|_| at == 0)))
-        .collect()
+    recipients.into_iter().enumerate().map(|(at, recipient)| told.record(recipient, shared, new_id(), explanation.filter(|_| at == 0))).collect()
 }
 
 impl Told<'_> {
-    fn record(&self, recipient: Option<AccountId>, shared: Option<&str>, event_id: String, explanation: Option<&String>) -> Record {
+    fn record(&self, recipient: Option<AccountId>, shared: Option<Uuid>, event_id: Uuid, explanation: Option<&String>) -> Record {
         let origin = self.origin;
         let service_address = origin.caller.as_ref().and_then(|caller| caller.session.as_ref()?.via.as_ref()).map(|via| invoked_by(via.service()));
         let identity = self.user_identity(recipient, service_address.clone());
@@ -197,43 +162,51 @@ impl Told<'_> {
         let user_agent = cut(service_address.as_deref().or(origin.facts.user_agent.as_deref()).unwrap_or_default(), &mut omitted);
         let message = if self.stopped_at_endpoint { Some(STOPPED_MESSAGE) } else { self.error.and_then(|error| error.message.as_deref()) };
         let error_message = message.map(|message| cut(message, &mut omitted));
-        let left_out = raw(&serde_json::json!({ "omitted": true }));
-        let request_parameters = kept(self.request_parameters, left_out.as_deref(), &mut omitted);
-        let response_elements = kept(self.response_elements, left_out.as_deref(), &mut omitted);
-        let event_source = format!("{}.amazonaws.com", self.service);
-        let resources: Vec<_> =
-            self.resources.iter().map(|key| TrailResource { account_id: key.account(), r#type: "AWS::KMS::Key", arn: key.as_str() }).collect();
-        let record = CloudTrail {
-            event_version: "1.11",
-            user_identity: identity,
-            event_time: self.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            event_source: &event_source,
-            event_name: self.event_name,
-            aws_region: origin.facts.region.as_str(),
+        let request_parameters = kept(self.request_parameters, &mut omitted);
+        let response_elements = kept(self.response_elements, &mut omitted);
+        let mut json = String::with_capacity(RECORD_BYTES);
+        push_object(&mut json, |record| {
+            record.text("eventVersion", "1.11");
+            record.object("userIdentity", |object| identity.write(object));
+            record.plain("eventTime", Timestamp::from_second(self.time.as_second()).unwrap_or(self.time));
+            record.plain("eventSource", format_args!("{}.amazonaws.com", self.service));
+            record.text("eventName", self.event_name);
+            record.text("awsRegion", origin.facts.region.as_str());
             // [A1004] A forwarded call shows the service in place of the address.
-            source_ip_address: service_address.as_deref().or(address.as_deref()).unwrap_or("AWS Internal"),
-            user_agent,
-            error_code: self.error_code(),
-            error_message,
-            request_parameters,
-            response_elements,
-            additional_event_data: self.additional,
-            request_id: &origin.request_id,
-            event_id: &event_id,
-            read_only: self.read_only,
-            resources: (!resources.is_empty()).then_some(resources),
-            event_type: if self.stopped_at_endpoint { "AwsVpceEvent" } else { "AwsApiCall" },
-            management_event: !self.stopped_at_endpoint,
-            recipient_account_id: recipient,
-            shared_event_id: shared,
-            vpc_endpoint_id: origin.facts.endpoint.as_ref().map(|endpoint| endpoint.id.as_str()),
-            vpc_endpoint_account_id: origin.facts.endpoint.as_ref().and_then(|endpoint| endpoint.account),
-            event_category: if self.stopped_at_endpoint { "NetworkActivity" } else { "Management" },
-            omitted,
-        };
-        // INVARIANT: every member is text, a number or JSON already, so writing cannot fail; were it to, the record
-        // would say so rather than be missing.
-        let json = serde_json::to_string(&record).unwrap_or_else(|_| "{\"eventName\":\"Unwritable\"}".to_owned());
+            record.text("sourceIPAddress", service_address.as_deref().or(address.as_deref()).unwrap_or("AWS Internal"));
+            record.text("userAgent", user_agent);
+            record.text_if_any("errorCode", self.error_code());
+            record.text_if_any("errorMessage", error_message);
+            record.raw("requestParameters", request_parameters);
+            record.raw("responseElements", response_elements);
+            if let Some(additional) = self.additional {
+                record.raw("additionalEventData", additional.get());
+            }
+            record.text("requestID", &origin.request_id);
+            record.plain("eventID", event_id);
+            record.raw("readOnly", if self.read_only { "true" } else { "false" });
+            if !self.resources.is_empty() {
+                record.objects("resources", self.resources, |key, object| {
+                    object.text("accountId", key.account().as_str());
+                    object.text("type", "AWS::KMS::Key");
+                    object.text("ARN", key.as_str());
+                });
+            }
+            record.text("eventType", if self.stopped_at_endpoint { "AwsVpceEvent" } else { "AwsApiCall" });
+            record.raw("managementEvent", if self.stopped_at_endpoint { "false" } else { "true" });
+            record.text_if_any("recipientAccountId", recipient.as_ref().map(AccountId::as_str));
+            if let Some(shared) = shared {
+                record.plain("sharedEventID", shared);
+            }
+            if let Some(endpoint) = &origin.facts.endpoint {
+                record.text("vpcEndpointId", &endpoint.id);
+                record.text_if_any("vpcEndpointAccountId", endpoint.account.as_ref().map(AccountId::as_str));
+            }
+            record.text("eventCategory", if self.stopped_at_endpoint { "NetworkActivity" } else { "Management" });
+            if omitted {
+                record.raw("omitted", "true");
+            }
+        });
         Record {
             request_id: origin.request_id.clone(),
             time_ms: self.time.as_millisecond(),
@@ -253,15 +226,13 @@ impl Told<'_> {
 
     /// (A1003)
     fn user_identity(&self, recipient: Option<AccountId>, invoked_by: Option<String>) -> UserIdentity<'_> {
-        let Some(caller) = &self.origin.caller else { return UserIdentity { r#type: "Unknown", ..UserIdentity::default() } };
+        let Some(caller) = &self.origin.caller else { return UserIdentity { kind: "Unknown", ..UserIdentity::default() } };
         let access_key_id = Some(caller.access_key_id.as_str());
         let session_context = caller.session.as_ref().map(|session| SessionContext {
-            session_issuer: self.session_issuer(&caller.identity),
+            issuer: self.session_issuer(&caller.identity),
             source_identity: session.facts.source_identity.as_deref(),
-            attributes: SessionAttributes {
-                creation_date: session.facts.issued_at,
-                mfa_authenticated: if session.facts.mfa_present == Some(true) { "true" } else { "false" },
-            },
+            created_at: session.facts.issued_at,
+            mfa: session.facts.mfa_present == Some(true),
         });
         let (kind, principal_id, arn, user_name) = match &caller.identity {
             Identity::Root { account } => ("Root", account.to_string(), format!("arn:aws:iam::{account}:root"), None),
@@ -274,21 +245,15 @@ impl Told<'_> {
                 ("AssumedRole", format!("{id}:{name}"), session.to_string(), None)
             }
             Identity::Federated { account, name, arn, .. } => ("FederatedUser", format!("{account}:{name}"), arn.to_string(), None),
-            Identity::Service { name } => return UserIdentity { r#type: "AWSService", invoked_by: Some(name.clone()), ..UserIdentity::default() },
+            Identity::Service { name } => return UserIdentity { kind: "AWSService", invoked_by: Some(name.clone()), ..UserIdentity::default() },
         };
         let account = caller.account();
         // The record that goes to the other account names the caller's account and its id, nothing more.
         if recipient != account {
-            return UserIdentity {
-                r#type: "AWSAccount",
-                principal_id: Some(principal_id),
-                account_id: account,
-                invoked_by,
-                ..UserIdentity::default()
-            };
+            return UserIdentity { kind: "AWSAccount", principal_id: Some(principal_id), account_id: account, invoked_by, ..UserIdentity::default() };
         }
         UserIdentity {
-            r#type: kind,
+            kind,
             principal_id: Some(principal_id),
             arn: Some(arn),
             account_id: account,
@@ -302,14 +267,14 @@ impl Told<'_> {
     fn session_issuer<'i>(&self, identity: &'i Identity) -> Option<SessionIssuer<'i>> {
         match identity {
             Identity::Role { account, name, id, .. } => Some(SessionIssuer {
-                r#type: "Role",
+                kind: "Role",
                 principal_id: id.to_string(),
                 arn: self.state.role(*account, name).map(|role| role.arn.to_string()).unwrap_or_default(),
                 account_id: *account,
                 user_name: name,
             }),
             Identity::Federated { account, user: Some((name, id)), .. } => Some(SessionIssuer {
-                r#type: "IAMUser",
+                kind: "IAMUser",
                 principal_id: id.to_string(),
                 arn: self.state.user(*account, name).map(|user| user.arn.to_string()).unwrap_or_default(),
                 account_id: *account,
@@ -328,11 +293,11 @@ fn cut<'t>(text: &'t str, omitted: &mut bool) -> &'t str {
 }
 
 /// JSON as records keep it: whole, or not at all.
-fn kept<'e>(elements: Option<&'e RawValue>, left_out: Option<&'e RawValue>, omitted: &mut bool) -> Option<&'e RawValue> {
-    match elements {
-        Some(elements) if elements.get().len() > ELEMENTS_BYTES_MAX => {
+fn kept<'e>(elements: Option<&'e RawValue>, omitted: &mut bool) -> &'e str {
+    match elements.map_or("null", RawValue::get) {
+        long if long.len() > ELEMENTS_BYTES_MAX => {
             *omitted = true;
-            left_out
+            r#"{"omitted":true}"#
         }
         elements => elements,
     }

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::query::Parameters;
 use crate::signing_keys::SigningKeys;
-use crate::sigv4::{AuthError, Payload, Scope, SignedParts, presented, verify};
+use crate::sigv4::{AuthError, Payload, Presented, SignedParts, presented, verify};
 use crate::validation::violations;
 use crate::xml;
 
@@ -27,6 +27,9 @@ const JSON: &str = "application/x-amz-json-1.1";
 const XML: &str = "text/xml";
 /// Longest operation name that is recorded as it was sent.
 const OPERATION_CHARS_MAX: usize = 64;
+
+/// Room for a usual answer.
+const ANSWER_BYTES: usize = 1024;
 
 /// Status, and the body as it goes out.
 pub(crate) struct Answered {
@@ -97,7 +100,8 @@ impl Service {
                 Ok(Answered { status: 200, content_type: XML, body })
             }
             None => {
-                let body = serde_json::to_vec(output)?;
+                let mut body = Vec::with_capacity(ANSWER_BYTES);
+                serde_json::to_writer(&mut body, output)?;
                 // [K10] Operations without output have an empty body.
                 Ok(Answered { status: 200, content_type: JSON, body: if body == b"{}" { Vec::new() } else { body } })
             }
@@ -172,7 +176,7 @@ impl Dispatcher {
     }
 
     pub(crate) fn new_request_id(&self) -> String {
-        keyward_service::new_request_id(self.host.env())
+        self.host.new_request_id()
     }
 
     pub(crate) fn health(&self) -> Answered {
@@ -211,7 +215,9 @@ impl Dispatcher {
             Ok(asked) => asked,
             Err((service, operation, error)) => return self.reject(service, &origin, &operation, error).await,
         };
-        let authenticated = self.authenticate(&signed).and_then(|(caller, scope)| {
+        let authenticated = presented(&signed).and_then(|presented| {
+            let caller = self.authenticate(&signed, &presented)?;
+            let scope = presented.credential.scope();
             // [K32] [T6] A signature is good for the service for which it was made.
             if scope.service != asked.service.name() {
                 return Err(AuthError::Invalid(format!("Credential should be scoped to correct service: '{}'.", asked.service.name())));
@@ -252,19 +258,17 @@ impl Dispatcher {
     }
 
     /// Finds who signed (T1, T6).
-    fn authenticate(&self, parts: &SignedParts<'_>) -> Result<(Caller, Scope), AuthError> {
-        let presented = presented(parts)?;
+    fn authenticate(&self, parts: &SignedParts<'_>, presented: &Presented<'_>) -> Result<Caller, AuthError> {
         let now = self.host.now();
         let prove = |secret: &keyward_service::SecretKey<'_>| {
-            let key = self.keys.get(&presented.access_key_id, &presented.scope, secret)?;
-            verify(&presented, parts, &key, now)
+            let key = self.keys.get(&presented.credential, secret)?;
+            verify(presented, parts, &key, now)
         };
-        let caller = self.host.authenticate(&presented.access_key_id, presented.token.as_deref(), prove).map_err(|error| match error {
+        self.host.authenticate(presented.credential.access_key_id(), presented.token.as_deref(), prove).map_err(|error| match error {
             AuthenticateError::Unknown => AuthError::Unrecognized,
             AuthenticateError::Expired => AuthError::Expired,
             AuthenticateError::Signature(error) => error,
-        })?;
-        Ok((caller, presented.scope))
+        })
     }
 
     /// A call that never became an operation is recorded, then answered (T65).
@@ -344,11 +348,14 @@ impl Dispatcher {
             let declared = headers.get("x-amz-content-sha256").and_then(|hash| hash.to_str().ok()).unwrap_or("UNSIGNED-PAYLOAD").to_owned();
             let payload = Payload::Declared(&declared);
             let (method, path, query) = (asked.request.method.as_str(), asked.request.path.as_str(), asked.request.query.as_str());
-            self.authenticate(&SignedParts { method, path, query, headers: &headers, payload })
+            let signed = SignedParts { method, path, query, headers: &headers, payload };
+            let presented = presented(&signed)?;
+            let scope = presented.credential.scope();
+            Ok((self.authenticate(&signed, &presented)?, (scope.service.to_owned(), scope.region.to_owned())))
         });
         match forwarded {
-            Ok((caller, scope)) => {
-                let input = doors::ForwardAccess { caller, signed_for: (scope.service, scope.region), source_ip: asked.source_ip };
+            Ok((caller, signed_for)) => {
+                let input = doors::ForwardAccess { caller, signed_for, source_ip: asked.source_ip };
                 self.operate(service, origin, input).await
             }
             Err(error) => {
@@ -453,8 +460,9 @@ fn form(signed: &SignedParts<'_>, form: &[u8]) -> Result<Asked, (Service, String
     let parameters =
         Parameters::parse(form).map_err(|error| (Service::Sts, "Unknown".to_owned(), AwsError::new("ValidationError", error.to_string())))?;
     // [K260] Told apart by the scope, else by the version.
-    let scope = presented(signed).ok().map(|presented| presented.scope.service);
-    let service = match (scope.as_deref(), parameters.text("Version")) {
+    let presented = presented(signed).ok();
+    let signed_for = presented.as_ref().map(|presented| presented.credential.scope().service);
+    let service = match (signed_for, parameters.text("Version")) {
         (Some("iam"), _) | (None, Some("2010-05-08")) => Service::Iam,
         _ => Service::Sts,
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -37,6 +37,8 @@ const STOP_S_MAX: u64 = 10;
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, host: Arc<Host>, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Handle::current();
+    host.deliver_by(move |answers| drop(runtime.spawn(async { answers() })));
     run(listener, Dispatcher::new(host), stop).await
 }
 
@@ -125,9 +127,9 @@ async fn answer(dispatcher: &Dispatcher, peer: SocketAddr, request: Request<Inco
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.content_type));
     // [K11]
-    headers.insert("cache-control", HeaderValue::from_static("no-cache, no-store, must-revalidate, private"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate, private"));
     if let Ok(value) = HeaderValue::from_str(&request_id) {
-        headers.insert("x-amzn-requestid", value);
+        headers.insert(HeaderName::from_static("x-amzn-requestid"), value);
     }
     response
 }

@@ -3,13 +3,14 @@
 //! Everything is checked before the HMAC: one signature place, every `x-amz-*` header signed, the scope's date,
 //! Region, service and terminator (T2, T3, T6). <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName};
 use jiff::{Timestamp, civil};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use subtle::ConstantTimeEq;
@@ -26,6 +27,10 @@ const TERMINATOR: &str = "aws4_request";
 
 /// RFC 3986 unreserved characters stay.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const UNRESERVED_OR_SLASH: &AsciiSet = &UNRESERVED.remove(b'/');
+
+/// Room for a canonical request of usual size.
+const CANONICAL_BYTES: usize = 1024;
 
 /// The parts of a request that are signed.
 #[derive(Clone, Copy)]
@@ -105,35 +110,85 @@ impl AuthError {
     }
 }
 
-/// The credential scope: `20261123/us-east-1/kms/aws4_request`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Scope {
-    /// `20261123`
-    pub date: String,
-    /// `us-east-1`
-    pub region: String,
-    /// `kms`
-    pub service: String,
+/// Access key id and scope as one text: `AKIA…/20261123/us-east-1/kms/aws4_request`.
+#[derive(Clone, Debug)]
+pub struct Credential<'r> {
+    text: Cow<'r, str>,
+    /// Where its four slashes are.
+    slashes: [usize; 4],
 }
 
-impl Scope {
-    fn text(&self) -> String {
-        format!("{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
+impl<'r> Credential<'r> {
+    fn new(access_key_id: &str, Scope { date, region, service }: Scope<'_>) -> Self {
+        let text = [access_key_id, date, region, service, TERMINATOR].join("/");
+        let mut end = access_key_id.len();
+        let mut slash_behind = |element: &str| {
+            end += 1 + element.len();
+            end
+        };
+        Self { text: text.into(), slashes: [access_key_id.len(), slash_behind(date), slash_behind(region), slash_behind(service)] }
     }
+
+    fn parse(text: Cow<'r, str>) -> Result<Self, AuthError> {
+        let mut found = text.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+        let (Some(first), Some(second), Some(third), Some(fourth), None) = (found.next(), found.next(), found.next(), found.next(), found.next())
+        else {
+            return Err(AuthError::Incomplete(
+                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.".into(),
+            ));
+        };
+        let terminator = text.get(fourth + 1..).unwrap_or_default();
+        if terminator != TERMINATOR {
+            let message = format!("Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'.", shown(terminator));
+            return Err(AuthError::Invalid(message));
+        }
+        Ok(Self { text, slashes: [first, second, third, fourth] })
+    }
+
+    /// All of it, as presented.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// `AKIA…` or `ASIA…`
+    pub fn access_key_id(&self) -> &str {
+        self.text.get(..self.slashes[0]).unwrap_or_default()
+    }
+
+    /// What follows the access key id.
+    pub fn scope(&self) -> Scope<'_> {
+        let [first, second, third, fourth] = self.slashes;
+        let between = |from: usize, to: usize| self.text.get(from + 1..to).unwrap_or_default();
+        Scope { date: between(first, second), region: between(second, third), service: between(third, fourth) }
+    }
+
+    fn scope_text(&self) -> &str {
+        self.text.get(self.slashes[0] + 1..).unwrap_or_default()
+    }
+}
+
+/// The credential scope: `20261123/us-east-1/kms/aws4_request`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Scope<'c> {
+    /// `20261123`
+    pub date: &'c str,
+    /// `us-east-1`
+    pub region: &'c str,
+    /// `kms`
+    pub service: &'c str,
 }
 
 /// A signature as presented: well-formed, not yet checked.
 #[derive(Clone, Debug)]
-pub struct Presented {
-    /// `AKIA…` or `ASIA…`
-    pub access_key_id: String,
-    /// What the signature is good for.
-    pub scope: Scope,
+pub struct Presented<'r> {
+    /// Whose signature, and what it is good for.
+    pub credential: Credential<'r>,
     /// The session token.
-    pub token: Option<String>,
-    signed_headers: Vec<String>,
-    signature: String,
-    time_text: String,
+    pub token: Option<Cow<'r, str>>,
+    /// In lower case, sorted, each once.
+    signed_headers: Vec<Cow<'r, str>>,
+    signature: Cow<'r, str>,
+    time_text: Cow<'r, str>,
     time: Timestamp,
     /// Seconds that a presigned request lives.
     presigned_for_s: Option<i64>,
@@ -143,7 +198,7 @@ pub struct Presented {
 ///
 /// # Errors
 /// [`AuthError`] for every fault that shows before the secret is known.
-pub fn presented(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
+pub fn presented<'r>(parts: &SignedParts<'r>) -> Result<Presented<'r>, AuthError> {
     let in_query = query_pairs(parts.query).any(|(name, _)| name == "X-Amz-Algorithm" || name == "X-Amz-Signature");
     let in_header = parts.headers.contains_key("authorization");
     let presented = match (in_header, in_query) {
@@ -152,11 +207,11 @@ pub fn presented(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
         (true, false) => from_header(parts)?,
         (false, true) => from_query(parts)?,
     };
-    let day = presented.time_text.get(..8).unwrap_or_default();
-    if presented.scope.date != day {
+    let (date, day) = (presented.credential.scope().date, presented.time_text.get(..8).unwrap_or_default());
+    if date != day {
         let message = format!(
-            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{day}', from '{}'.",
-            presented.scope.date, presented.time_text
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{date}' != '{day}', from '{}'.",
+            presented.time_text
         );
         return Err(AuthError::Invalid(message));
     }
@@ -175,7 +230,7 @@ fn single<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, Aut
     first.map(|value| value.to_str().map_err(|_| AuthError::Incomplete(format!("The header '{name}' is not plain text.")))).transpose()
 }
 
-fn from_header(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
+fn from_header<'r>(parts: &SignedParts<'r>) -> Result<Presented<'r>, AuthError> {
     let header = single(parts.headers, "authorization")?.ok_or(AuthError::Missing)?;
     let Some(rest) = header.strip_prefix(ALGORITHM).filter(|rest| rest.starts_with(' ')) else {
         return Err(AuthError::Incomplete(format!("Unsupported AWS 'algorithm': '{}'.", header.split(' ').next().unwrap_or_default())));
@@ -197,23 +252,19 @@ fn from_header(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
         }
     }
     let time_text = match single(parts.headers, "x-amz-date")? {
-        Some(date) => Some(date.to_owned()),
-        None => single(parts.headers, "date")?.and_then(http_date),
+        Some(date) => Some(Cow::Borrowed(date)),
+        None => single(parts.headers, "date")?.and_then(http_date).map(Cow::Owned),
     };
     match (credential, signed, signature, time_text) {
-        (Some(credential), Some(signed), Some(signature), Some(time_text)) => {
-            let (access_key_id, scope) = credential_scope(credential)?;
-            Ok(Presented {
-                access_key_id,
-                scope,
-                token: single(parts.headers, "x-amz-security-token")?.map(str::to_owned),
-                signed_headers: signed_headers(signed)?,
-                signature: signature.to_owned(),
-                time: amz_time(&time_text)?,
-                time_text,
-                presigned_for_s: None,
-            })
-        }
+        (Some(credential), Some(signed), Some(signature), Some(time_text)) => Ok(Presented {
+            credential: Credential::parse(credential.into())?,
+            token: single(parts.headers, "x-amz-security-token")?.map(Cow::Borrowed),
+            signed_headers: signed_headers(signed.split(';').map(Cow::Borrowed))?,
+            signature: signature.into(),
+            time: amz_time(&time_text)?,
+            time_text,
+            presigned_for_s: None,
+        }),
         (credential, signed, signature, time) => {
             // [K31] The sentences that apply, in AWS's order; the header itself is not echoed.
             let mut message = String::new();
@@ -230,7 +281,7 @@ fn from_header(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
     }
 }
 
-fn from_query(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
+fn from_query<'r>(parts: &SignedParts<'r>) -> Result<Presented<'r>, AuthError> {
     let get = |wanted: &str| -> Result<Option<String>, AuthError> {
         let mut values = query_pairs(parts.query).filter(|(name, _)| name == wanted);
         let (first, second) = (values.next(), values.next());
@@ -243,17 +294,16 @@ fn from_query(parts: &SignedParts<'_>) -> Result<Presented, AuthError> {
     if require("X-Amz-Algorithm")? != ALGORITHM {
         return Err(AuthError::Incomplete("Unsupported AWS 'algorithm'.".into()));
     }
-    let (access_key_id, scope) = credential_scope(&require("X-Amz-Credential")?)?;
+    let credential = Credential::parse(require("X-Amz-Credential")?.into())?;
     let time_text = require("X-Amz-Date")?;
     let expires = require("X-Amz-Expires")?.parse().ok().filter(|seconds| (1..=PRESIGNED_S_MAX).contains(seconds));
     Ok(Presented {
-        access_key_id,
-        scope,
-        token: get("X-Amz-Security-Token")?,
-        signed_headers: signed_headers(&require("X-Amz-SignedHeaders")?)?,
-        signature: require("X-Amz-Signature")?,
+        credential,
+        token: get("X-Amz-Security-Token")?.map(Cow::Owned),
+        signed_headers: signed_headers(require("X-Amz-SignedHeaders")?.split(';').map(|name| name.to_owned().into()))?,
+        signature: require("X-Amz-Signature")?.into(),
         time: amz_time(&time_text)?,
-        time_text,
+        time_text: time_text.into(),
         presigned_for_s: Some(expires.ok_or_else(|| AuthError::Incomplete("X-Amz-Expires must be between 1 and 604800 seconds".into()))?),
     })
 }
@@ -263,35 +313,26 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect()
 }
 
-fn credential_scope(credential: &str) -> Result<(String, Scope), AuthError> {
-    let parts: Vec<&str> = credential.split('/').collect();
-    let [id, date, region, service, terminator] = parts.as_slice() else {
-        return Err(AuthError::Incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.".into()));
-    };
-    if *terminator != TERMINATOR {
-        let message = format!("Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'.", shown(terminator));
-        return Err(AuthError::Invalid(message));
-    }
-    Ok(((*id).to_owned(), Scope { date: (*date).to_owned(), region: (*region).to_owned(), service: (*service).to_owned() }))
-}
-
 /// Lower case, sorted, each once (T3).
-fn signed_headers(list: &str) -> Result<Vec<String>, AuthError> {
-    let names: Vec<String> = list.split(';').map(str::to_owned).collect();
-    let proper = names.iter().all(|name| !name.is_empty() && *name == name.to_ascii_lowercase()) && names.is_sorted_by(|a, b| a < b);
-    if proper { Ok(names) } else { Err(AuthError::Incomplete("SignedHeaders must be lower-case, sorted and without repetition.".into())) }
+fn signed_headers<'r>(names: impl Iterator<Item = Cow<'r, str>>) -> Result<Vec<Cow<'r, str>>, AuthError> {
+    let names: Vec<_> = names.collect();
+    let proper = |name: &Cow<'_, str>| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    if names.iter().all(proper) && names.is_sorted_by(|a, b| a < b) {
+        Ok(names)
+    } else {
+        Err(AuthError::Incomplete("SignedHeaders must be lower-case, sorted and without repetition.".into()))
+    }
 }
 
 /// `host` and every `x-amz-*` header that arrives must be signed (T2, K26), and no signed header may come twice or be missing (T3).
-fn covers_what_counts(parts: &SignedParts<'_>, presented: &Presented) -> Result<(), AuthError> {
-    let signed: BTreeSet<&str> = presented.signed_headers.iter().map(String::as_str).collect();
+fn covers_what_counts(parts: &SignedParts<'_>, presented: &Presented<'_>) -> Result<(), AuthError> {
     let unsigned = std::iter::once("host")
         .chain(parts.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-")))
-        .find(|name| !signed.contains(name));
+        .find(|name| !presented.signed_headers.iter().any(|signed| signed == name));
     if let Some(name) = unsigned {
         return Err(AuthError::Invalid(format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")));
     }
-    for name in signed {
+    for name in &presented.signed_headers {
         if single(parts.headers, name)?.is_none() {
             return Err(AuthError::Invalid(format!("The signed header '{}' is not in the request.", shown(name))));
         }
@@ -308,30 +349,25 @@ fn body_is_signed(parts: &SignedParts<'_>) -> Result<(), AuthError> {
     }
 }
 
-/// A key good for one day, Region and service; what may be cached.
+/// A key good for one day, Region and service; what may be cached. The library wipes it when dropped.
 #[derive(Clone)]
-pub struct SigningKey(Zeroizing<[u8; 32]>);
+pub struct SigningKey(hmac::Key);
 
 impl SigningKey {
     /// Derives it from a secret access key.
-    pub fn derive(secret: &str, scope: &Scope) -> Self {
+    pub fn derive(secret: &str, scope: Scope<'_>) -> Self {
         let start = Zeroizing::new(format!("AWS4{secret}"));
-        let mut key = Zeroizing::new([0; 32]);
-        let step = |with: &[u8], text: &str| {
-            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, with), text.as_bytes());
+        let mut key = hmac::Key::new(hmac::HMAC_SHA256, start.as_bytes());
+        for text in [scope.date, scope.region, scope.service, TERMINATOR] {
             let mut next = Zeroizing::new([0; 32]);
-            next.copy_from_slice(tag.as_ref());
-            next
-        };
-        *key = *step(start.as_bytes(), &scope.date);
-        for text in [&scope.region, &scope.service, TERMINATOR] {
-            *key = *step(&*key, text);
+            next.copy_from_slice(hmac::sign(&key, text.as_bytes()).as_ref());
+            key = hmac::Key::new(hmac::HMAC_SHA256, &*next);
         }
         Self(key)
     }
 
     fn sign(&self, text: &str) -> String {
-        HEXLOWER.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*self.0), text.as_bytes()).as_ref())
+        HEXLOWER.encode(hmac::sign(&self.0, text.as_bytes()).as_ref())
     }
 }
 
@@ -339,7 +375,7 @@ impl SigningKey {
 ///
 /// # Errors
 /// [`AuthError::Invalid`], for time or signature.
-pub fn verify(presented: &Presented, parts: &SignedParts<'_>, key: &SigningKey, now: Timestamp) -> Result<(), AuthError> {
+pub fn verify(presented: &Presented<'_>, parts: &SignedParts<'_>, key: &SigningKey, now: Timestamp) -> Result<(), AuthError> {
     let expected = key.sign(&string_to_sign(presented, parts));
     // The signature first: who cannot sign learns nothing about our clock.
     if !bool::from(expected.as_bytes().ct_eq(presented.signature.as_bytes())) {
@@ -353,45 +389,58 @@ pub fn verify(presented: &Presented, parts: &SignedParts<'_>, key: &SigningKey, 
 }
 
 /// (K27)
-fn in_time(presented: &Presented, now: Timestamp) -> Result<(), AuthError> {
+fn in_time(presented: &Presented<'_>, now: Timestamp) -> Result<(), AuthError> {
     let age_s = now.as_second() - presented.time.as_second();
     let late_after_s = presented.presigned_for_s.unwrap_or(SKEW_S_MAX);
-    let (then, server) = (&presented.time_text, amz_text(now));
+    let then = &presented.time_text;
     let shifted = |seconds: i64| amz_text(now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now));
     if age_s > late_after_s {
-        let limit = shifted(-late_after_s);
+        let (limit, server) = (shifted(-late_after_s), amz_text(now));
         return Err(AuthError::Invalid(format!("Signature expired: {then} is now earlier than {limit} ({server} - {} min.)", late_after_s / 60)));
     }
     if age_s < -SKEW_S_MAX {
-        let limit = shifted(SKEW_S_MAX);
+        let (limit, server) = (shifted(SKEW_S_MAX), amz_text(now));
         return Err(AuthError::Invalid(format!("Signature not yet current: {then} is still later than {limit} ({server} + 5 min.)")));
     }
     Ok(())
 }
 
-fn string_to_sign(presented: &Presented, parts: &SignedParts<'_>) -> String {
-    let canonical = canonical_request(presented, parts);
-    format!("{ALGORITHM}\n{}\n{}\n{}", presented.time_text, presented.scope.text(), hex_sha256(canonical.as_bytes()))
+fn string_to_sign(presented: &Presented<'_>, parts: &SignedParts<'_>) -> String {
+    let canonical = hex_sha256(canonical_request(presented, parts).as_bytes());
+    [ALGORITHM, &presented.time_text, presented.credential.scope_text(), &canonical].join("\n")
 }
 
-fn canonical_request(presented: &Presented, parts: &SignedParts<'_>) -> String {
-    let signed_headers = &presented.signed_headers;
+fn canonical_request(presented: &Presented<'_>, parts: &SignedParts<'_>) -> String {
+    let mut canonical = String::with_capacity(CANONICAL_BYTES);
     let path = if parts.path.is_empty() { "/" } else { parts.path };
     // S3 alone signs the path as it is sent.
-    let path = if presented.scope.service == "s3" { path.to_owned() } else { canonical_path(path) };
+    let path = if presented.credential.scope().service == "s3" { Cow::Borrowed(path) } else { canonical_path(path) };
     let query = canonical_query(parts.query, presented.presigned_for_s.is_some());
-    let mut canonical = format!("{}\n{path}\n{query}\n", parts.method);
-    for name in signed_headers {
-        let values = parts.headers.get_all(name).iter().map(|value| one_line(value.as_bytes()));
-        let _ = writeln!(canonical, "{name}:{}", values.collect::<Vec<_>>().join(","));
+    for line in [parts.method, &path, &query] {
+        canonical.push_str(line);
+        canonical.push('\n');
     }
-    let _ = write!(canonical, "\n{}\n{}", signed_headers.join(";"), parts.payload.hash());
+    for name in &presented.signed_headers {
+        canonical.push_str(name);
+        canonical.push(':');
+        for (at, value) in parts.headers.get_all(&**name).iter().enumerate() {
+            if at > 0 {
+                canonical.push(',');
+            }
+            push_one_line(&mut canonical, value.as_bytes());
+        }
+        canonical.push('\n');
+    }
+    for line in [&presented.signed_headers.join(";"), &parts.payload.hash()] {
+        canonical.push('\n');
+        canonical.push_str(line);
+    }
     canonical
 }
 
 /// Encoded once more, segment by segment, as every service but S3 does.
-fn canonical_path(path: &str) -> String {
-    path.split('/').map(|segment| utf8_percent_encode(segment, UNRESERVED).to_string()).collect::<Vec<_>>().join("/")
+fn canonical_path(path: &str) -> Cow<'_, str> {
+    utf8_percent_encode(path, UNRESERVED_OR_SLASH).into()
 }
 
 /// Decoded, encoded the one way, sorted; without the signature itself.
@@ -414,8 +463,13 @@ fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
 }
 
 /// Outer white space off, runs of inner white space to one space.
-fn one_line(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+fn push_one_line(canonical: &mut String, value: &[u8]) {
+    for (at, word) in String::from_utf8_lossy(value).split_ascii_whitespace().enumerate() {
+        if at > 0 {
+            canonical.push(' ');
+        }
+        canonical.push_str(word);
+    }
 }
 
 fn hex_sha256(bytes: &[u8]) -> String {
@@ -453,7 +507,8 @@ pub struct Credentials {
 /// `parts.headers` must hold `host`.
 pub fn sign(parts: &SignedParts<'_>, credentials: &Credentials, region: &str, service: &str, now: Timestamp) -> Vec<(&'static str, String)> {
     let time_text = amz_text(now);
-    let scope = Scope { date: time_text.get(..8).unwrap_or_default().to_owned(), region: region.to_owned(), service: service.to_owned() };
+    let scope = Scope { date: time_text.get(..8).unwrap_or_default(), region, service };
+    let credential = Credential::new(&credentials.access_key_id, scope);
     let mut headers = parts.headers.clone();
     let mut added = vec![("x-amz-date", time_text.clone())];
     added.extend(credentials.session_token.iter().map(|token| ("x-amz-security-token", token.clone())));
@@ -462,21 +517,20 @@ pub fn sign(parts: &SignedParts<'_>, credentials: &Credentials, region: &str, se
             headers.insert(*name, value);
         }
     }
-    let names: BTreeSet<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+    let names: BTreeSet<&str> = headers.keys().map(HeaderName::as_str).collect();
     let presented = Presented {
-        access_key_id: credentials.access_key_id.clone(),
+        credential,
         token: None,
-        signed_headers: names.into_iter().collect(),
-        signature: String::new(),
+        signed_headers: names.into_iter().map(Cow::Borrowed).collect(),
+        signature: "".into(),
         time: now,
-        time_text,
+        time_text: time_text.into(),
         presigned_for_s: None,
-        scope,
     };
     let signed = SignedParts { headers: &headers, ..*parts };
-    let signature = SigningKey::derive(&credentials.secret_access_key, &presented.scope).sign(&string_to_sign(&presented, &signed));
-    let (id, scope, names) = (&presented.access_key_id, presented.scope.text(), presented.signed_headers.join(";"));
-    added.push(("authorization", format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}")));
+    let signature = SigningKey::derive(&credentials.secret_access_key, presented.credential.scope()).sign(&string_to_sign(&presented, &signed));
+    let (credential, names) = (presented.credential.as_str(), presented.signed_headers.join(";"));
+    added.push(("authorization", format!("{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}")));
     added
 }
 
@@ -487,7 +541,7 @@ mod tests {
     use aws_credential_types::Credentials as AwsCredentials;
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as aws_sign};
     use aws_sigv4::sign::v4;
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -529,7 +583,7 @@ mod tests {
     fn check(path: &str, query: &str, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), AuthError> {
         let parts = SignedParts { method: "POST", path, query, headers, payload: Payload::Body(body) };
         let presented = presented(&parts)?;
-        verify(&presented, &parts, &SigningKey::derive(SECRET, &presented.scope), now)
+        verify(&presented, &parts, &SigningKey::derive(SECRET, presented.credential.scope()), now)
     }
 
     const TARGET: (&str, &str) = ("x-amz-target", "TrentService.EnableKey");

@@ -155,10 +155,10 @@ struct About<'a> {
 
 /// Asks for one permission on one resource of the caller's account.
 fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<(), Error> {
-    let facts = call.facts().clone();
+    let facts = call.facts();
     let action = Action::parse(&format!("iam:{action}")).map_err(|_| Error::Internal("no such permission"))?;
     let target = Target::new(Resource::Other { arn, account: Some(call.account()?), policy: None, tags: about.tags });
-    let mut request = Request::new(action, &facts);
+    let mut request = Request::new(action, facts);
     request.request_tags = about.request_tags;
     request.parameters = about.parameters;
     call.authorize(&target, &request).map(|_| ())

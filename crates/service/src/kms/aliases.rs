@@ -32,16 +32,16 @@ fn alias_name(text: &str) -> Result<AliasName, Error> {
 
 /// (A405) The alias half: identity policies alone.
 fn may_on_alias(call: &mut Call<'_>, operation: Operation, arn: &str, account: AccountId) -> Result<(), Error> {
-    let facts = call.facts().clone();
+    let facts = call.facts();
     let state = call.state;
     let target = state.target(Resource::Alias { arn, account }); // [A326]
-    call.authorize(&target, &Request::new(permission(operation)?, &facts)).map(|_| ())
+    call.authorize(&target, &Request::new(permission(operation)?, facts)).map(|_| ())
 }
 
 /// (A405) The key half.
 fn may_on_key(call: &mut Call<'_>, operation: Operation, found: &Found) -> Result<Arc<Key>, Error> {
-    let facts = call.facts().clone();
-    found.permit(call, Request::new(permission(operation)?, &facts)).map(|(key, _)| key)
+    let facts = call.facts();
+    found.permit(call, Request::new(permission(operation)?, facts)).map(|(key, _)| key)
 }
 
 /// (K54)
@@ -247,9 +247,9 @@ impl Operate for ListAliases {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListAliasesOutput>, Error> {
-        let (facts, account, region) = (call.facts().clone(), call.account()?, call.region().clone());
+        let (facts, account, region) = (call.facts(), call.account()?, call.region().clone());
         let pattern = no_resource(call)?;
-        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListAliases)?, &facts))?;
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListAliases)?, facts))?;
         // [K224] A key that is not there is told; one of another account has no aliases here.
         let of = match self.key_id.as_deref() {
             Some(named) => resolve(call, Operation::ListAliases, named)?.arn().cloned(),

@@ -34,7 +34,13 @@ fn usable<'k>(key: &'k Key, permit: keyward_authz::Permit, operation: Operation,
     if dry_run { Err(Error::DryRun) } else { Ok(ready) }
 }
 
-fn encrypt_under(call: &Call<'_>, ready: &ReadyKey<'_>, kind: BlobKind, context: &Pairs, plaintext: &[u8]) -> Result<(Vec<u8>, String), Error> {
+fn encrypt_under(
+    call: &Call<'_>,
+    ready: &ReadyKey<'_>,
+    kind: BlobKind,
+    context: &EncryptionContext,
+    plaintext: &[u8],
+) -> Result<(Vec<u8>, String), Error> {
     let key = ready.key();
     let current = key.current_material().ok_or(Error::Internal("a key without material"))?;
     let material = call.vault.unlock(ready, &current.id)?;
@@ -44,8 +50,7 @@ fn encrypt_under(call: &Call<'_>, ready: &ReadyKey<'_>, kind: BlobKind, context:
         account: key.arn().account().as_str().parse().map_err(|_| Error::Internal("an account that is none"))?,
         material_id: current.id,
     };
-    let context = EncryptionContext::from(context.clone());
-    let blob = seal(&head, &material, &context, plaintext, &*call.env.entropy).map_err(|_| Error::Internal("encrypting failed"))?;
+    let blob = seal(&head, &material, context, plaintext, &*call.env.entropy).map_err(|_| Error::Internal("encrypting failed"))?;
     Ok((blob, current.id.to_string()))
 }
 
@@ -108,10 +113,10 @@ impl Operate for Encrypt {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<EncryptOutput>, Error> {
         let context = context_of(self.encryption_context)?;
         let algorithm = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, Operation::Encrypt, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(permission(Operation::Encrypt)?, &facts, &context, algorithm))?;
+        let (key, permit) = found.permit(call, with_context(permission(Operation::Encrypt)?, facts, context.pairs(), algorithm))?;
         let ready = usable(&key, permit, Operation::Encrypt, algorithm, self.dry_run == Some(true))?;
         let (blob, _) = encrypt_under(call, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
         Ok(Outcome::unchanged(EncryptOutput {
@@ -123,12 +128,12 @@ impl Operate for Encrypt {
 }
 
 /// (K151)
-fn context_of(pairs: Option<Pairs>) -> Result<Pairs, Error> {
-    let pairs = pairs.unwrap_or_default();
-    if EncryptionContext::from(pairs.clone()).is_too_large() {
+fn context_of(pairs: Option<Pairs>) -> Result<EncryptionContext, Error> {
+    let context = EncryptionContext::from(pairs.unwrap_or_default());
+    if context.is_too_large() {
         return Err(Error::Validation("The encryption context is larger than 8192 bytes.".to_owned()));
     }
-    Ok(pairs)
+    Ok(context)
 }
 
 /// `Decrypt`
@@ -177,13 +182,13 @@ impl Operate for Decrypt {
         let context = context_of(self.encryption_context)?;
         let algorithm = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
         let blob = self.ciphertext_blob.ok_or_else(|| Error::Validation("CiphertextBlob is required.".to_owned()))?;
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let ciphertext = Ciphertext::parse(&blob.0)?;
         let found = ciphertext.resolve(call, Operation::Decrypt, self.key_id.as_deref())?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, &facts, &context, algorithm))?;
+        let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, facts, context.pairs(), algorithm))?;
         let ready = ciphertext.ready(&key, permit, Operation::Decrypt, algorithm)?;
-        let plaintext = ciphertext.open(call, &ready, context)?;
+        let plaintext = ciphertext.open(call, &ready, &context)?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
@@ -233,9 +238,9 @@ impl<'b> Ciphertext<'b> {
         Ok(ready)
     }
 
-    fn open(&self, call: &Call<'_>, ready: &ReadyKey<'_>, context: Pairs) -> Result<Plaintext, Error> {
+    fn open(&self, call: &Call<'_>, ready: &ReadyKey<'_>, context: &EncryptionContext) -> Result<Plaintext, Error> {
         let material = call.vault.unlock(ready, &self.head.material_id)?;
-        open(self.blob, &material, &EncryptionContext::from(context)).map_err(|_| Error::InvalidCiphertext)
+        open(self.blob, &material, context).map_err(|_| Error::InvalidCiphertext)
     }
 }
 
@@ -305,23 +310,23 @@ impl Operate for ReEncrypt {
         let from_algorithm = self.source_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
         let to_algorithm = self.destination_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
         let blob = self.ciphertext_blob.ok_or_else(|| Error::Validation("CiphertextBlob is required.".to_owned()))?;
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let ciphertext = Ciphertext::parse(&blob.0)?;
         let from = ciphertext.resolve(call, Operation::ReEncrypt, self.source_key_id.as_deref())?;
         let to = resolve(call, Operation::ReEncrypt, &self.destination_key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         // [A563] Whether both halves are one key.
         let same = Values::bool(from.arn() == to.arn());
-        let mut request = with_context(action("ReEncryptFrom")?, &facts, &from_context, from_algorithm);
+        let mut request = with_context(action("ReEncryptFrom")?, facts, from_context.pairs(), from_algorithm);
         request.parameters.push((KeyName::ReEncryptOnSameKey, same.clone()));
         let (from_key, from_permit) = from.permit(call, request)?;
-        let mut request = with_context(action("ReEncryptTo")?, &facts, &to_context, to_algorithm);
+        let mut request = with_context(action("ReEncryptTo")?, facts, to_context.pairs(), to_algorithm);
         request.parameters.push((KeyName::ReEncryptOnSameKey, same));
         let (to_key, to_permit) = to.permit(call, request)?;
         // [K86] Source first.
         let from_ready = ciphertext.ready(&from_key, from_permit, Operation::ReEncrypt, from_algorithm)?;
         let to_ready = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;
-        let plaintext = ciphertext.open(call, &from_ready, from_context)?;
+        let plaintext = ciphertext.open(call, &from_ready, &from_context)?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
@@ -386,10 +391,10 @@ impl GenerateDataKey {
             _ => return Err(Error::Validation("Please specify either number of bytes or key spec.".to_owned())), // [K170]
         };
         let context = context_of(self.encryption_context)?;
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, operation, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(permission(operation)?, &facts, &context, SYMMETRIC_DEFAULT))?;
+        let (key, permit) = found.permit(call, with_context(permission(operation)?, facts, context.pairs(), SYMMETRIC_DEFAULT))?;
         let ready = usable(&key, permit, operation, SYMMETRIC_DEFAULT, self.dry_run == Some(true))?;
         let data_key = random_bytes(length, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         let (blob, material) = encrypt_under(call, &ready, BlobKind::DataKey, &context, data_key.expose())?;
@@ -469,9 +474,9 @@ impl Operate for GenerateRandom {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateRandomOutput>, Error> {
         let length = self.number_of_bytes.ok_or_else(|| Error::Validation("NumberOfBytes is required.".to_owned()))?; // [K172]
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let pattern = no_resource(call)?;
-        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::GenerateRandom)?, &facts))?;
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::GenerateRandom)?, facts))?;
         let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         Ok(Outcome::unchanged(GenerateRandomOutput { plaintext: Answer::of(bytes.expose()) }))
     }

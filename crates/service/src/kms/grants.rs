@@ -160,11 +160,11 @@ impl Operate for CreateGrant {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<CreateGrantOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let terms = self.terms(call.state)?;
         let found = resolve(call, Operation::CreateGrant, &self.key_id)?;
         read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, self.request(&facts, &terms)?)?;
+        let (key, permit) = found.permit(call, self.request(facts, &terms)?)?;
         let _enabled = ready(&key, permit)?;
         check_fits(&terms, &key.facts.spec, &key.facts.usage)?;
         check_principal(call.state, self.grantee_principal.as_deref())?;
@@ -360,9 +360,9 @@ impl Operate for ListGrants {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, Operation::ListGrants, &self.key_id)?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::ListGrants)?, &facts))?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::ListGrants)?, facts))?;
         let _ = permit;
         let wanted = |grant: &&Arc<Grant>| {
             self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
@@ -410,11 +410,11 @@ impl Operate for ListRetirableGrants {
 
     /// (A409) Keys and their policies are not consulted, and grants on foreign keys are listed too.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
-        let (facts, account) = (call.facts().clone(), call.account()?);
+        let (facts, account) = (call.facts(), call.account()?);
         let unknown = || Error::UnknownPrincipal(self.retiring_principal.clone());
         let arn: Arn = self.retiring_principal.parse().map_err(|_| unknown())?;
         let pattern = no_resource(call)?;
-        let request = Request::new(permission(Operation::ListRetirableGrants)?, &facts);
+        let request = Request::new(permission(Operation::ListRetirableGrants)?, facts);
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &request)?;
         if arn.account() != Some(account) {
             return Err(unknown());
@@ -497,10 +497,10 @@ impl Operate for RevokeGrant {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<RevokeGrantOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let id = grant_id(&self.grant_id)?;
         let found = resolve(call, Operation::RevokeGrant, &self.key_id)?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::RevokeGrant)?, &facts))?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::RevokeGrant)?, facts))?;
         let _ = permit;
         call.state.grant(key.arn(), &id).ok_or_else(|| Error::GrantNotFound(id.to_string()))?;
         if self.dry_run == Some(true) {
@@ -529,7 +529,7 @@ impl Operate for RetireGrant {
     const MUTATES: bool = true;
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let (key_name, id) = match (self.grant_token, self.key_id, self.grant_id) {
             (Some(token), None, None) => {
                 let (key, id) = granted_by(call.vault.root(), &token).ok_or(Error::InvalidGrantToken)?;
@@ -555,7 +555,7 @@ impl Operate for RetireGrant {
             },
         })?;
         // [A620] Decided by the grant, not by key policies.
-        let mut request = Request::new(permission(Operation::RetireGrant)?, &facts);
+        let mut request = Request::new(permission(Operation::RetireGrant)?, facts);
         request.retires = Some(grant);
         request.encryption_context = grant.terms.constraints.encryption_context();
         let state = call.state;

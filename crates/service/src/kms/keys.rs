@@ -189,10 +189,10 @@ impl Operate for CreateKey {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
         spec_and_usage(&self)?;
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let tags = tags_of(self.tags.unwrap_or_default())?;
         let tag_map: Pairs = tags.iter().cloned().collect();
-        may_create(call, &facts, &tag_map, self.bypass_policy_lockout_safety_check)?;
+        may_create(call, facts, &tag_map, self.bypass_policy_lockout_safety_check)?;
         let id = new_uuid(call.env).parse().map_err(|_| Error::Internal("a UUID that is none"))?;
         let arn = KeyArn::new(call.region().clone(), call.account()?, id);
         let mut key_facts = KeyFacts {
@@ -286,10 +286,10 @@ impl Operate for DescribeKey {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, Operation::DescribeKey, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::DescribeKey)?, &facts))?;
+        let (key, permit) = found.permit(call, Request::new(permission(Operation::DescribeKey)?, facts))?;
         let _ = permit;
         Ok(Outcome::unchanged(KeyMetadataOutput { key_metadata: KeyMetadata::of(&key) }))
     }
@@ -335,9 +335,9 @@ impl Operate for ListKeys {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeysOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let pattern = no_resource(call)?;
-        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListKeys)?, &facts))?;
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListKeys)?, facts))?;
         // [K223] By creation.
         let place = |key: &&Arc<Key>| format!("{:020}/{}", key.created_at.as_millisecond(), key.arn().id());
         let keys = call.state.keys(call.account()?, call.region());
@@ -358,9 +358,9 @@ pub struct KeyIdOutput {
 
 /// Resolves, authorizes and copies a key for a change of its own.
 fn changing(call: &mut Call<'_>, operation: Operation, named: &str) -> Result<Key, Error> {
-    let facts = call.facts().clone();
+    let facts = call.facts();
     let found = resolve(call, operation, named)?;
-    let (key, permit) = found.permit(call, Request::new(permission(operation)?, &facts))?;
+    let (key, permit) = found.permit(call, Request::new(permission(operation)?, facts))?;
     let _ = permit;
     Ok(Key::clone(&key))
 }
@@ -529,9 +529,9 @@ impl Operate for ScheduleKeyDeletion {
         if !(PENDING_DAYS_MIN..=PENDING_DAYS_MAX).contains(&days) {
             return Err(Error::Validation("PendingWindowInDays must be between 7 and 30".to_owned())); // [K89]
         }
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, Operation::ScheduleKeyDeletion, &self.key_id)?;
-        let mut request = Request::new(permission(Operation::ScheduleKeyDeletion)?, &facts);
+        let mut request = Request::new(permission(Operation::ScheduleKeyDeletion)?, facts);
         request.parameters = vec![(KeyName::ScheduleKeyDeletionPendingWindowInDays, Values::One(Cow::Owned(days.to_string())))]; // [A560]
         let (key, permit) = found.permit(call, request)?;
         let _ = permit;

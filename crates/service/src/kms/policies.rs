@@ -106,10 +106,10 @@ impl Operate for GetKeyPolicy {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GetKeyPolicyOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let name = self.policy_name.unwrap_or_else(|| "default".to_owned());
         let found = resolve(call, Operation::GetKeyPolicy, &self.key_id)?;
-        let mut request = Request::new(permission(Operation::GetKeyPolicy)?, &facts);
+        let mut request = Request::new(permission(Operation::GetKeyPolicy)?, facts);
         request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed(&name)))]; // [A336]
         let (key, permit) = found.permit(call, request)?;
         let _ = permit;
@@ -150,9 +150,9 @@ impl Operate for ListKeyPolicies {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeyPoliciesOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, Operation::ListKeyPolicies, &self.key_id)?;
-        let (_, _permit) = found.permit(call, Request::new(permission(Operation::ListKeyPolicies)?, &facts))?;
+        let (_, _permit) = found.permit(call, Request::new(permission(Operation::ListKeyPolicies)?, facts))?;
         // One page holds them all, so no marker was ever given out.
         match self.marker {
             Some(_) => Err(Error::InvalidMarker),
@@ -189,10 +189,10 @@ impl Operate for PutKeyPolicy {
 
     /// (A707) Authorize under the old policy, check the document, check the lockout, store.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let name = self.policy_name.as_deref().unwrap_or("default");
         let found = resolve(call, Operation::PutKeyPolicy, &self.key_id)?;
-        let mut request = Request::new(permission(Operation::PutKeyPolicy)?, &facts);
+        let mut request = Request::new(permission(Operation::PutKeyPolicy)?, facts);
         request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed(name)))];
         // [A503] Absent when it was not sent.
         request

@@ -121,16 +121,17 @@ pub(crate) fn resolve(call: &Call<'_>, operation: Operation, named: &str) -> Res
 fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -> Result<Found, Error> {
     let invalid = || Error::InvalidArn(named.to_owned());
     let arn: Arn = named.parse().map_err(|_| invalid())?;
-    let account = arn.account().filter(|_| arn.service() == "kms").ok_or_else(invalid)?;
-    if arn.region() != region.as_str() {
-        return Err(Error::WrongRegion(arn.region().to_owned())); // [A909]
+    let [_, _, service, in_region, account, resource] = arn.segments();
+    let account = account.parse().ok().filter(|_| service == "kms").ok_or_else(invalid)?;
+    if in_region != region.as_str() {
+        return Err(Error::WrongRegion(in_region.to_owned())); // [A909]
     }
     let own = call.caller.account() == Some(account);
-    if arn.resource().starts_with("alias/") {
+    if resource.starts_with("alias/") {
         if !operation.takes_aliases() {
             return Err(Error::AliasNotSupported); // [K44]
         }
-        let name: AliasName = arn.resource().parse().map_err(|_| Error::AliasNotFound(named.to_owned()))?;
+        let name: AliasName = resource.parse().map_err(|_| Error::AliasNotFound(named.to_owned()))?;
         // [A316] Resolved in its own account.
         let key = call.state.alias(account, region, &name).and_then(|alias| call.state.key_at(account, region, &alias.target));
         return match key {
@@ -143,7 +144,7 @@ fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -
             }
         };
     }
-    let id = arn.resource_after("key").ok_or_else(invalid)?;
+    let id = resource.strip_prefix("key/").ok_or_else(invalid)?;
     let Ok(id) = id.parse() else { return Err(Error::InvalidKeyId(id.to_owned())) };
     match call.state.key_at(account, region, &id) {
         Some(key) => Ok(Found::existing(key.clone(), None)),

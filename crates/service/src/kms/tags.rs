@@ -101,8 +101,8 @@ impl Operate for TagResource {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
         let requested = tags_of(self.tags)?;
         let pairs: Pairs = requested.iter().cloned().collect();
-        let facts = call.facts().clone();
-        let mut request = Request::new(permission(Operation::TagResource)?, &facts);
+        let facts = call.facts();
+        let mut request = Request::new(permission(Operation::TagResource)?, facts);
         request.request_tags = Some(&pairs); // [A548]
         let key = taggable(call, Operation::TagResource, &self.key_id, request)?;
         let mut tags = key.tags.clone();
@@ -140,8 +140,8 @@ impl Operate for UntagResource {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
-        let facts = call.facts().clone();
-        let mut request = Request::new(permission(Operation::UntagResource)?, &facts);
+        let facts = call.facts();
+        let mut request = Request::new(permission(Operation::UntagResource)?, facts);
         // [A548] Names only: an untagging request has no tag values.
         let names = self.tag_keys.iter().map(|name| Cow::Borrowed(name.as_str())).collect();
         request.parameters = vec![(KeyName::TagKeys, Values::Many(names))];
@@ -183,9 +183,9 @@ impl Operate for ListResourceTags {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListResourceTagsOutput>, Error> {
-        let facts = call.facts().clone();
+        let facts = call.facts();
         let found = resolve(call, Operation::ListResourceTags, &self.key_id)?;
-        let (key, _) = found.permit(call, Request::new(permission(Operation::ListResourceTags)?, &facts))?;
+        let (key, _) = found.permit(call, Request::new(permission(Operation::ListResourceTags)?, facts))?;
         let list = format!("ListResourceTags\n{}", key.arn());
         // [K131] In the order of insertion.
         let tags = key.tags.iter().enumerate();

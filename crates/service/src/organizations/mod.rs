@@ -61,11 +61,11 @@ struct About<'a> {
 
 /// Asks for one permission on one resource.
 fn may(call: &mut Call<'_>, action: &str, arn: &str, owner: AccountId, about: &About<'_>) -> Result<(), Error> {
-    let facts = call.facts().clone();
+    let facts = call.facts();
     let action = Action::parse(&format!("organizations:{action}")).map_err(|_| Error::Internal("no such permission"))?;
     let target = Target::new(Resource::Other { arn, account: Some(owner), policy: None, tags: about.tags });
     let conditions = about.policy_type.map(|policy_type| MapContext::new().with("organizations:PolicyType", policy_type.name()));
-    let mut request = Request::new(action, &facts);
+    let mut request = Request::new(action, facts);
     request.verbatim = conditions.as_ref();
     request.request_tags = about.request_tags;
     call.authorize(&target, &request).map(|_| ())
