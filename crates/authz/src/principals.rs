@@ -92,8 +92,9 @@ fn same_partition(text: &str, principal: &Principal) -> bool {
     let caller = match principal {
         Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => arn.partition(),
         Principal::RoleSession { role, .. } => role.partition(),
-        // Neither names a partition of its own.
-        Principal::Root { .. } | Principal::Service { .. } => return true,
+        Principal::Root { partition, .. } => partition.as_str(),
+        // A service calls under no account, so no account ARN is its.
+        Principal::Service { .. } => return true,
     };
     !text.starts_with("arn:") || text.split(':').nth(1) == Some(caller)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use keyward_authz::{AliasName, Grant, GrantId, KeyArn, KeyFacts, KeyId, ResourcePolicy, UniqueId};
 use keyward_crypto::{MaterialId, Sealed};
-use keyward_policy::{AccountId, Arn, Policy, Region};
+use keyward_policy::{AccountId, Arn, Partition, Policy, Region};
 use serde::{Deserialize, Serialize};
 
 pub use organization::{
@@ -26,6 +26,9 @@ pub struct Account {
     /// The address of its root user, where one was given.
     #[serde(default)]
     pub email: Option<String>,
+    /// Its partition, for good: where it can be called, and how the ARNs of everything in it begin (A121).
+    #[serde(default)]
+    pub partition: Partition,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -496,7 +496,7 @@ impl Operate for GetFederationToken {
         let policies = session_policies(call.state, self.policy, self.policy_arns)?;
         let tags = session_tags(self.tags)?;
         let account = call.account()?;
-        let arn = format!("arn:{}:sts::{account}:federated-user/{}", call.region().partition(), self.name);
+        let arn = format!("arn:{}:sts::{account}:federated-user/{}", call.state.partition(account), self.name);
         let request_tags: BTreeMap<String, String> = tags.iter().cloned().collect();
         let facts = call.facts().clone();
         for (action, asked) in [("sts:GetFederationToken", true), ("sts:TagSession", !tags.is_empty())] {

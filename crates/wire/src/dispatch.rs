@@ -81,6 +81,11 @@ impl Service {
         }
     }
 
+    /// Whether it is in one Region of its partition only.
+    fn is_global(self) -> bool {
+        matches!(self, Self::Iam | Self::Organizations)
+    }
+
     /// The namespace of its XML; none for JSON services.
     fn namespace(self) -> Option<&'static str> {
         match self {
@@ -216,9 +221,9 @@ impl Dispatcher {
             if scope.service != asked.service.name() {
                 return Err(AuthError::Invalid(format!("Credential should be scoped to correct service: '{}'.", asked.service.name())));
             }
-            let region = scope.region.parse::<Region>();
-            let region = region.map_err(|_| AuthError::Invalid(format!("Credential should be scoped to a valid region, not '{}'.", scope.region)))?;
-            Ok((caller, region))
+            // [K260] IAM and Organizations are in one Region, whichever a client signs for.
+            let region = region(&scope)?;
+            Ok((caller, if asked.service.is_global() { region.partition().home_region() } else { region }))
         });
         match authenticated {
             Ok((caller, region)) => {
@@ -254,12 +259,13 @@ impl Dispatcher {
     /// Finds who signed (T1, T6).
     fn authenticate(&self, parts: &SignedParts<'_>) -> Result<(Caller, Scope), AuthError> {
         let presented = presented(parts)?;
+        let partition = region(&presented.scope)?.partition();
         let now = self.host.now();
         let prove = |secret: &keyward_service::SecretKey<'_>| {
             let key = self.keys.get(&presented.access_key_id, &presented.scope, secret)?;
             verify(&presented, parts, &key, now)
         };
-        let caller = self.host.authenticate(&presented.access_key_id, presented.token.as_deref(), prove).map_err(|error| match error {
+        let caller = self.host.authenticate(&presented.access_key_id, presented.token.as_deref(), partition, prove).map_err(|error| match error {
             AuthenticateError::Unknown => AuthError::Unrecognized,
             AuthenticateError::Expired => AuthError::Expired,
             AuthenticateError::Signature(error) => error,
@@ -405,6 +411,11 @@ fn service_and_operation(target: &str) -> Option<(Service, &str)> {
         ("Keyward", operation) => Some((Service::Keyward, operation)),
         _ => None,
     }
+}
+
+/// The Region for which a request is signed (K32).
+fn region(scope: &Scope) -> Result<Region, AuthError> {
+    scope.region.parse().map_err(|_| AuthError::Invalid(format!("Credential should be scoped to a valid region, not '{}'.", scope.region)))
 }
 
 /// (A512) What only the server may say comes from the session, never from the request (T18).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyward_authz::UniqueId;
-use keyward_policy::{IAM_POLICY_CHARS_MAX, Policy, Values};
+use keyward_policy::{AccountId, IAM_POLICY_CHARS_MAX, Partition, Policy, Values};
 use serde::Serialize;
 
 use super::names::{GROUP_NAME_CHARS_MAX, name, path, violation};
@@ -25,19 +25,27 @@ const VERSIONS_MAX: usize = 5;
 /// A managed policy, whoever made it.
 pub(super) enum Managed<'s> {
     Customer(&'s Arc<ManagedPolicy>),
-    Aws(&'static AwsManagedPolicy),
+    Aws(&'static AwsManagedPolicy, Partition),
 }
 
 /// The managed policy of this ARN.
 pub(super) fn managed<'s>(state: &'s State, arn: &str) -> Option<Managed<'s>> {
-    state.managed_policy(arn).map(Managed::Customer).or_else(|| aws_managed::policy(arn).map(Managed::Aws))
+    state.managed_policy(arn).map(Managed::Customer).or_else(|| aws_managed::policy(arn).map(|(policy, partition)| Managed::Aws(policy, partition)))
+}
+
+/// The same, if this account can use it: its own, or AWS's of its partition. Policies of other accounts are nobody's business.
+pub(super) fn usable<'s>(state: &'s State, account: AccountId, arn: &str) -> Option<Managed<'s>> {
+    managed(state, arn).filter(|policy| match policy {
+        Managed::Customer(policy) => policy.account == account,
+        Managed::Aws(_, partition) => *partition == state.partition(account),
+    })
 }
 
 impl Managed<'_> {
     fn arn(&self) -> String {
         match self {
             Self::Customer(policy) => policy.arn.to_string(),
-            Self::Aws(policy) => policy.arn(),
+            Self::Aws(policy, partition) => policy.arn(*partition),
         }
     }
 
@@ -48,7 +56,7 @@ impl Managed<'_> {
                 let found = policy.versions.iter().find(|version| version_id(version.number) == id)?;
                 Some((&found.policy, IsoSeconds(found.created_at), found.number == policy.default_version))
             }
-            Self::Aws(policy) => (id == "v1").then(|| (policy.document(), IsoSeconds(jiff::Timestamp::UNIX_EPOCH), true)),
+            Self::Aws(policy, _) => (id == "v1").then(|| (policy.document(), IsoSeconds(jiff::Timestamp::UNIX_EPOCH), true)),
         }
     }
 }
@@ -60,12 +68,7 @@ fn version_id(number: u32) -> String {
 /// A boundary or an attachment must name a policy that this account can use.
 pub(super) fn must_exist(call: &Call<'_>, arn: Option<&str>) -> Result<(), Error> {
     let Some(arn) = arn else { return Ok(()) };
-    let usable = match managed(call.state, arn) {
-        Some(Managed::Customer(policy)) => Some(policy.account) == call.caller.account(),
-        Some(Managed::Aws(_)) => true,
-        None => false,
-    };
-    if usable { Ok(()) } else { Err(no_such_policy(arn)) }
+    if usable(call.state, call.account()?, arn).is_some() { Ok(()) } else { Err(no_such_policy(arn)) }
 }
 
 fn no_such_policy(arn: &str) -> Error {
@@ -78,7 +81,7 @@ struct Uses {
     boundaries: usize,
 }
 
-fn uses(state: &State, account: keyward_policy::AccountId, arn: &str) -> Uses {
+fn uses(state: &State, account: AccountId, arn: &str) -> Uses {
     let attached = |list: &Vec<String>| usize::from(list.iter().any(|attached| attached == arn));
     let bounds = |boundary: &Option<String>| usize::from(boundary.as_deref() == Some(arn));
     let mut uses = Uses { attachments: 0, boundaries: 0 };
@@ -116,7 +119,7 @@ pub struct PolicyShape {
 }
 
 impl PolicyShape {
-    pub(super) fn of(state: &State, account: keyward_policy::AccountId, policy: &Managed<'_>) -> Self {
+    pub(super) fn of(state: &State, account: AccountId, policy: &Managed<'_>) -> Self {
         let arn = policy.arn();
         let uses = uses(state, account, &arn);
         match policy {
@@ -134,7 +137,7 @@ impl PolicyShape {
                 update_date: IsoSeconds(policy.updated_at),
                 tags: shown_tags(&policy.tags),
             },
-            Managed::Aws(policy) => Self {
+            Managed::Aws(policy, _) => Self {
                 policy_name: policy.name().to_owned(),
                 policy_id: policy.id(),
                 arn,
@@ -160,23 +163,19 @@ pub struct PolicyOutput {
     pub policy: PolicyShape,
 }
 
-/// A managed policy, for a caller with the permission. Policies of other accounts are nobody's business.
+/// A managed policy, for a caller with the permission.
 fn permitted<'h>(call: &mut Call<'h>, action: &str, arn: &str, about: About<'_>) -> Result<Managed<'h>, Error> {
     let state: &'h State = call.state;
     let own = call.account()?;
     may(call, action, arn, about)?;
-    let found = managed(state, arn).filter(|policy| match policy {
-        Managed::Customer(policy) => policy.account == own,
-        Managed::Aws(_) => true,
-    });
-    found.ok_or_else(|| refused(IamCode::NoSuchEntity, &format!("Policy {arn} was not found.")))
+    usable(state, own, arn).ok_or_else(|| refused(IamCode::NoSuchEntity, &format!("Policy {arn} was not found.")))
 }
 
 /// A policy of the caller's own account, to change.
 fn changeable(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<ManagedPolicy, Error> {
     match permitted(call, action, arn, about)? {
         Managed::Customer(policy) => Ok(ManagedPolicy::clone(policy)),
-        Managed::Aws(_) => Err(refused(IamCode::AccessDenied, &format!("Cannot change the AWS managed policy {arn}."))),
+        Managed::Aws(..) => Err(refused(IamCode::AccessDenied, &format!("Cannot change the AWS managed policy {arn}."))),
     }
 }
 
@@ -271,9 +270,10 @@ operation! {
             Some(other) => return Err(violation(other, "scope", "satisfy enum value set: [All, AWS, Local]")),
         };
         let (state, account) = (call.state, call.account()?);
+        let partition = state.partition(account);
         let prefix = input.path_prefix.unwrap_or_else(|| "/".to_owned());
         let customers = state.managed_policies(account).filter(|_| local).map(Managed::Customer);
-        let policies = customers.chain(aws_managed::policies().iter().filter(|_| aws).map(Managed::Aws));
+        let policies = customers.chain(aws_managed::policies().iter().filter(|_| aws).map(|policy| Managed::Aws(policy, partition)));
         let shapes = policies.map(|policy| PolicyShape::of(state, account, &policy)).filter(|shape| shape.path.starts_with(&prefix));
         let shapes = shapes.filter(|shape| input.only_attached != Some(true) || shape.attachment_count > 0);
         let list = format!("ListPolicies\n{:?}\n{:?}\n{prefix}", input.scope, input.only_attached);
@@ -305,7 +305,7 @@ impl PolicyVersionShape {
     pub(super) fn all(policy: &Managed<'_>) -> Vec<Self> {
         let numbers: Vec<u32> = match policy {
             Managed::Customer(policy) => policy.versions.iter().rev().map(|version| version.number).collect(),
-            Managed::Aws(_) => vec![1],
+            Managed::Aws(..) => vec![1],
         };
         numbers.into_iter().filter_map(|number| Self::of(policy, &version_id(number))).collect()
     }

@@ -166,7 +166,8 @@ fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result
 
 /// `arn:aws:iam::ACCOUNT:KIND/PATH/NAME`
 fn arn(call: &Call<'_>, kind: &str, path: &str, name: &str) -> Result<String, Error> {
-    Ok(format!("arn:{}:iam::{}:{kind}{path}{name}", call.region().partition(), call.account()?))
+    let account = call.account()?;
+    Ok(format!("arn:{}:iam::{account}:{kind}{path}{name}", call.state.partition(account)))
 }
 
 /// Reads a policy that somebody wants to attach (A110).

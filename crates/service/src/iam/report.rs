@@ -173,7 +173,7 @@ impl Entry<'_> {
             Self::Group(_) => "Group",
             Self::Role(_) => "Role",
             Self::Policy(Managed::Customer(_), _) => "LocalManagedPolicy",
-            Self::Policy(Managed::Aws(_), _) => "AWSManagedPolicy",
+            Self::Policy(Managed::Aws(..), _) => "AWSManagedPolicy",
         }
     }
 
@@ -192,9 +192,10 @@ fn entries(state: &State, account: keyward_policy::AccountId) -> impl Iterator<I
     let groups = state.groups(account).map(|group| Entry::Group(group));
     let roles = state.roles(account).map(|role| Entry::Role(role));
     let local = state.managed_policies(account).map(|policy| Entry::Policy(Managed::Customer(policy), policy.arn.to_string()));
+    let partition = state.partition(account);
     // As AWS does, only those of its own policies that are in use.
-    let aws = aws_managed::policies().iter().map(|policy| (policy, policy.arn())).filter(move |(_, arn)| is_used(state, account, arn));
-    users.chain(groups).chain(roles).chain(local).chain(aws.map(|(policy, arn)| Entry::Policy(Managed::Aws(policy), arn)))
+    let aws = aws_managed::policies().iter().map(move |policy| (policy, policy.arn(partition))).filter(move |(_, arn)| is_used(state, account, arn));
+    users.chain(groups).chain(roles).chain(local).chain(aws.map(move |(policy, arn)| Entry::Policy(Managed::Aws(policy, partition), arn)))
 }
 
 fn is_used(state: &State, account: keyward_policy::AccountId, arn: &str) -> bool {

@@ -132,7 +132,7 @@ operation! {
         // The root user asks about itself without a name.
         if let (None, Identity::Root { account }) = (&input.user_name, &call.caller.identity) {
             let created_at = call.state.account(*account).map_or(call.now, |account| account.created_at);
-            let arn = format!("arn:{}:iam::{account}:root", call.region().partition());
+            let arn = format!("arn:{}:iam::{account}:root", call.state.partition(*account));
             let user = UserShape {
                 path: "/".to_owned(),
                 user_name: String::new(),

@@ -446,7 +446,7 @@ fn entry(state: &State, grant: &Grant) -> GrantListEntry {
         creation_date: EpochSeconds(grant.created_at),
         grantee_principal: shown_principal(state, &grant.terms.grantee),
         retiring_principal: grant.terms.retiring.as_ref().map(|retiring| shown_principal(state, retiring)),
-        issuing_account: format!("arn:{}:iam::{}:root", grant.key.region().partition(), grant.issuing_account),
+        issuing_account: format!("arn:{}:iam::{}:root", state.partition(grant.issuing_account), grant.issuing_account),
         operations: grant.terms.operations.iter().map(|operation| operation.name()).collect(),
         constraints: constrained.then_some(RequestedConstraints { encryption_context_subset, encryption_context_equals, source_arn }),
     }
