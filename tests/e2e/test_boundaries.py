@@ -1,12 +1,12 @@
 """Ways around a refusal, tried: each of them must stay closed. Rule numbers are those of spec/."""
 
+import datetime
 import json
-import os
-import urllib.error
-import urllib.request
+import re
+import urllib.parse
 
-import pytest
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+import botocore.auth
+from botocore.auth import S3SigV4QueryAuth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
@@ -56,3 +56,47 @@ def test_an_account_of_another_partition_lives_there(server):
     assert made["Arn"] in kms.get_key_policy(KeyId=key)["Policy"]  # A801
     wei = iam.create_access_key(UserName="wei")["AccessKey"]
     assert server.kms(region="cn-north-1", credentials=wei).describe_key(KeyId=key)["KeyMetadata"]["Arn"] == key
+
+
+def presigned(server, credentials, service, query, region="us-east-1", expires=604800, minutes_ago=0, monkeypatch=None, headers=None, method="GET"):
+    """Status and answer of a call whose signature stands in the query string, made some time ago."""
+    then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=minutes_ago)
+    request = AWSRequest(method, f"{server.endpoint}/?{query}", headers=headers or {}, data="{}" if method == "POST" else None)
+    with monkeypatch.context() as patched:
+        patched.setattr(botocore.auth, "get_current_datetime", lambda: then)
+        SigV4QueryAuth(Credentials(*credentials), service, region, expires=expires).add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    return answer.status_code, answer.content.decode()
+
+
+def test_a_presigned_request_is_for_sts_and_for_a_quarter_of_an_hour(server, monkeypatch):
+    signer = server.credentials[OWNER]
+    identity = "Action=GetCallerIdentity&Version=2011-06-15"
+    assert presigned(server, signer, "sts", identity, minutes_ago=14, monkeypatch=monkeypatch)[0] == 200  # K33
+    status, answer = presigned(server, signer, "sts", identity, minutes_ago=16, monkeypatch=monkeypatch)
+    assert status == 403 and "Signature expired" in answer and "- 15 min." in answer
+    assert presigned(server, signer, "sts", identity, expires=60, minutes_ago=2, monkeypatch=monkeypatch)[0] == 403
+    status, answer = presigned(server, signer, "iam", "Action=CreateUser&Version=2010-05-08&UserName=evil", monkeypatch=monkeypatch)
+    assert status == 403 and "MissingAuthenticationToken" in answer
+    assert server.client("iam").list_users()["Users"] == []
+    target = {"X-Amz-Target": "TrentService.CreateKey", "Content-Type": "application/x-amz-json-1.1"}
+    status, answer = presigned(server, signer, "kms", "", monkeypatch=monkeypatch, headers=target, method="POST")
+    assert (status, json.loads(answer)["__type"]) == (400, "MissingAuthenticationTokenException")  # K30
+
+
+def test_a_door_takes_a_presigned_request_for_five_minutes(server, monkeypatch):
+    door = re.findall(r"^export \w+=(\S+)$", keyward(server, "door", "create", "s3", "--region", "us-east-1"), re.MULTILINE)
+
+    def shown(minutes_ago):
+        request = AWSRequest("GET", "http://s3.us-east-1.amazonaws.com/bucket/object")
+        then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=minutes_ago)
+        with monkeypatch.context() as patched:
+            patched.setattr(botocore.auth, "get_current_datetime", lambda: then)
+            S3SigV4QueryAuth(Credentials(*server.credentials[OWNER]), "s3", "us-east-1", expires=604800).add_auth(request)
+        query = urllib.parse.urlsplit(request.url).query
+        proof = {"Method": "GET", "Path": "/bucket/object", "Query": query, "Headers": {"Host": "s3.us-east-1.amazonaws.com"}}
+        return signed_json(server, door, "keyward", "Keyward.ForwardAccess", {"Request": proof})
+
+    assert shown(4)[0] == 200
+    status, answer = shown(6)
+    assert status == 400 and "Signature expired" in answer["message"] and "- 5 min." in answer["message"]  # K27

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::query::Parameters;
 use crate::signing_keys::SigningKeys;
-use crate::sigv4::{AuthError, Payload, Scope, SignedParts, presented, verify};
+use crate::sigv4::{AuthError, PRESIGNED_S_MAX, Payload, SKEW_S_MAX, Scope, SignedParts, presented, verify};
 use crate::validation::violations;
 use crate::xml;
 
@@ -216,7 +216,9 @@ impl Dispatcher {
             Ok(asked) => asked,
             Err((service, operation, error)) => return self.reject(service, &origin, &operation, error).await,
         };
-        let authenticated = self.authenticate(&signed).and_then(|(caller, scope)| {
+        // [K33] Only STS takes presigned requests: one that leaked is a call that anybody can make again.
+        let presigned_s_max = (asked.service == Service::Sts).then_some(PRESIGNED_S_MAX);
+        let authenticated = self.authenticate(&signed, presigned_s_max).and_then(|(caller, scope)| {
             // [K32] [T6] A signature is good for the service for which it was made.
             if scope.service != asked.service.name() {
                 return Err(AuthError::Invalid(format!("Credential should be scoped to correct service: '{}'.", asked.service.name())));
@@ -257,8 +259,8 @@ impl Dispatcher {
     }
 
     /// Finds who signed (T1, T6).
-    fn authenticate(&self, parts: &SignedParts<'_>) -> Result<(Caller, Scope), AuthError> {
-        let presented = presented(parts)?;
+    fn authenticate(&self, parts: &SignedParts<'_>, presigned_s_max: Option<i64>) -> Result<(Caller, Scope), AuthError> {
+        let presented = presented(parts)?.presigned_for_at_most(presigned_s_max)?;
         let partition = region(&presented.scope)?.partition();
         let now = self.host.now();
         let prove = |secret: &keyward_service::SecretKey<'_>| {
@@ -350,7 +352,8 @@ impl Dispatcher {
             let declared = headers.get("x-amz-content-sha256").and_then(|hash| hash.to_str().ok()).unwrap_or("UNSIGNED-PAYLOAD").to_owned();
             let payload = Payload::Declared(&declared);
             let (method, path, query) = (asked.request.method.as_str(), asked.request.path.as_str(), asked.request.query.as_str());
-            self.authenticate(&SignedParts { method, path, query, headers: &headers, payload })
+            // Services take presigned requests; shown at a door, they are as good as any other for five minutes [K27].
+            self.authenticate(&SignedParts { method, path, query, headers: &headers, payload }, Some(SKEW_S_MAX))
         });
         match forwarded {
             Ok((caller, scope)) => {
