@@ -100,3 +100,15 @@ def test_a_door_takes_a_presigned_request_for_five_minutes(server, monkeypatch):
     assert shown(4)[0] == 200
     status, answer = shown(6)
     assert status == 400 and "Signature expired" in answer["message"] and "- 5 min." in answer["message"]  # K27
+
+
+def test_a_plaintext_that_is_for_an_enclave_only_is_not_given_out(server):
+    kms = server.kms()
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    recipient = {"AttestationDocument": b"x", "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+    calls = ((kms.decrypt, {"CiphertextBlob": blob}), (kms.generate_data_key, {"KeyId": key, "NumberOfBytes": 8}), (kms.generate_random, {"NumberOfBytes": 8}))
+    for call, parameters in calls:
+        text = refused("UnsupportedOperationException", call, Recipient=recipient, **parameters)
+        assert text == "Recipient is not supported by this release of Keyward"  # K156
+        call(**parameters)

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::query::Parameters;
 use crate::signing_keys::SigningKeys;
 use crate::sigv4::{AuthError, PRESIGNED_S_MAX, Payload, SKEW_S_MAX, Scope, SignedParts, presented, verify};
-use crate::validation::violations;
+use crate::validation::{unsupported, violations};
 use crate::xml;
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -133,6 +133,12 @@ impl Service {
     fn unauthenticated(self, error: &AuthError) -> AwsError {
         let (code, status) = if self.namespace().is_some() { error.query_code() } else { (error.json_code(), 400) };
         AwsError { code, message: Some(error.to_string()), status, reason: None }
+    }
+
+    /// What AWS has and this release has not: an operation, or a member of one.
+    fn unsupported(self, what: &str) -> AwsError {
+        let code = if self.namespace().is_some() { "ValidationError" } else { "UnsupportedOperationException" };
+        AwsError::new(code, format!("{what} is not supported by this release of Keyward"))
     }
 
     /// What is malformed before it is anything else (K13).
@@ -292,6 +298,13 @@ impl Dispatcher {
         I::Output: Serialize,
     {
         let Incoming { asked: Asked { service, input, .. }, origin } = incoming;
+        let left_out = unsupported(I::NAME, |member| match &input {
+            Input::Members(members) => members.get(member).is_some_and(|value| !value.is_null()),
+            Input::Form(parameters) => parameters.has(member),
+        });
+        if let Some(member) = left_out {
+            return self.reject(service, &origin, I::NAME, service.unsupported(member)).await;
+        }
         let input = match input {
             Input::Members(members) => {
                 if let Some(message) = violations(I::NAME, required, &members) {
@@ -517,8 +530,8 @@ macro_rules! serve_kms {
                 match incoming.asked.operation.as_str() {
                     $(stringify!($name) => self.perform::<kms::$name>(incoming, &[$($required),*]).await,)*
                     other if keyward_authz::Operation::named(other).is_some() => {
-                        let message = format!("{other} is not supported by this release of Keyward");
-                        self.unknown(incoming, AwsError::new("UnsupportedOperationException", message)).await
+                        let error = Service::Kms.unsupported(other);
+                        self.unknown(incoming, error).await
                     }
                     _ => self.unknown(incoming, AwsError::bare("UnknownOperationException")).await,
                 }

@@ -113,6 +113,21 @@ const GRANT_OPERATIONS: &[&str] = &[
     "Decapsulate",
 ];
 
+/// Members of AWS's API that this release does not support, by operation: given, they refuse the call. Members that nobody
+/// knows are ignored (K6), but one of these asks for something that would then not be done.
+const UNSUPPORTED: &[(&str, &[&str])] = &[
+    // [K156] The plaintext would go out in the clear.
+    ("Decrypt", &["Recipient"]),
+    ("GenerateDataKey", &["Recipient"]),
+    ("GenerateRandom", &["Recipient"]),
+];
+
+/// The member of a request, if there is one, that this release does not support.
+pub(crate) fn unsupported(operation: &str, is_given: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let members = UNSUPPORTED.iter().find(|(name, _)| *name == operation).map(|(_, members)| *members);
+    members.unwrap_or_default().iter().copied().find(|member| is_given(member))
+}
+
 /// Checks a request's members; the message names every violation, or there is none.
 pub(crate) fn violations(operation: &str, required: &[&str], members: &Map<String, Value>) -> Option<String> {
     let mut found = Vec::new();
