@@ -112,3 +112,18 @@ def test_a_plaintext_that_is_for_an_enclave_only_is_not_given_out(server):
         text = refused("UnsupportedOperationException", call, Recipient=recipient, **parameters)
         assert text == "Recipient is not supported by this release of Keyward"  # K156
         call(**parameters)
+
+
+def test_a_door_that_is_made_again_is_another_one(server):
+    def door():
+        return re.findall(r"^export \w+=(\S+)$", keyward(server, "door", "create", "s3", "--region", "us-east-1"), re.MULTILINE)
+
+    first = door()
+    acting = signed_json(server, first, "keyward", "Keyward.ActAsService")[1]["Credentials"]
+    assert refused("AccessDeniedException", server.kms(credentials=acting).describe_key, KeyId=f"arn:aws:kms:us-east-1:{OWNER}:key/{'0' * 8}-0000-4000-8000-{'0' * 12}")
+    keyward(server, "door", "delete", "s3.us-east-1")
+    second = door()
+    # T7: the session ended with its door, and stays ended.
+    refused("UnrecognizedClientException", server.kms(credentials=acting).list_aliases)
+    assert signed_json(server, first, "keyward", "Keyward.ActAsService")[1]["__type"] == "UnrecognizedClientException"
+    assert "Credentials" in signed_json(server, second, "keyward", "Keyward.ActAsService")[1]

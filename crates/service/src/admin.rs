@@ -58,7 +58,7 @@ pub fn create_account(host: &Host, id: AccountId, name: Option<String>, partitio
 /// [`Error::Validation`] if the service has a door in the Region, or is no name of one.
 pub fn create_door(host: &Host, service: &str, region: &Region) -> Result<RevealedDoor, Error> {
     host.administer(|state, host| {
-        let door = Door::new(service, region.clone(), host.now())
+        let door = Door::new(service, region.clone(), new_id(host.env(), "DOOR", 21)?, host.now())
             .ok_or_else(|| Error::Validation(format!("a service is one label such as s3 or secretsmanager, not `{service}`")))?;
         if state.door(&door.id).is_some() {
             return Err(Error::Validation(format!("{service} has a door in {region} already; delete it with `keyward door delete {}`", door.id)));

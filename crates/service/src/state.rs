@@ -566,7 +566,7 @@ impl State {
     /// The same as [`subject`](Self::subject), of somebody who did not call.
     pub(crate) fn subject_of(&self, identity: &Identity, session: Option<&Session>) -> Option<Subject> {
         if let Some(door) = session.and_then(|session| session.door.as_ref()) {
-            self.door(door)?;
+            self.door(&door.id).filter(|there| there.unique_id == door.unique_id)?; // [T7]
         }
         let mut subject = match identity {
             Identity::Root { account } => Subject::new(Principal::Root { account: *account, partition: self.partition(*account) }),

@@ -511,11 +511,10 @@ impl Seeding<'_> {
     fn door(&mut self, name: &str, fixed: Option<&SeedAccessKey>) -> Result<(), Fault> {
         let wrong = || Fault::new("a door is called `SERVICE.REGION`, such as `s3.ap-south-1`");
         let (service, region) = name.split_once('.').ok_or_else(wrong)?;
-        let door = Door::new(service, region.parse().map_err(|_| wrong())?, self.now).ok_or_else(wrong)?;
+        let door = Door::new(service, region.parse().map_err(|_| wrong())?, new_id(self.host.env(), "DOOR", 21)?, self.now).ok_or_else(wrong)?;
         let id = door.id.clone();
         let existing = self.state.door(&id).cloned();
-        let door = Door { created_at: existing.as_ref().map_or(door.created_at, |door| door.created_at), ..door };
-        self.put(Entity::Door(Arc::new(door)));
+        self.put(Entity::Door(existing.clone().unwrap_or_else(|| Arc::new(door))));
         let owner = AccessKeyOwner::Door { door: id };
         match fixed {
             Some(key) => self.access_key(owner, key).map_err(|fault| fault.at(&["access_key"])),
