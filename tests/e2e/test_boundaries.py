@@ -127,3 +127,21 @@ def test_a_door_that_is_made_again_is_another_one(server):
     refused("UnrecognizedClientException", server.kms(credentials=acting).list_aliases)
     assert signed_json(server, first, "keyward", "Keyward.ActAsService")[1]["__type"] == "UnrecognizedClientException"
     assert "Credentials" in signed_json(server, second, "keyward", "Keyward.ActAsService")[1]
+
+
+def test_a_policy_shows_who_is_gone_where_it_names_them_and_nowhere_else(server):
+    kms, iam = server.kms(), server.client("iam")
+    gone = iam.create_user(UserName="gone")["User"]
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    # JSON may write a slash with a backslash before it.
+    principals = '{"AWS":["%s","%s"]}' % (gone["Arn"].replace("/", "\\/"), f"arn:aws:iam::{OWNER}:root")
+    condition = '{"ArnEquals":{"aws:PrincipalArn":"%s"}}' % gone["Arn"]
+    text = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":"kms:*","Resource":"*"},' % principals
+    text += '{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":%s}]}' % condition
+    kms.put_key_policy(KeyId=key, Policy=text)
+    assert kms.get_key_policy(KeyId=key)["Policy"] == text
+    iam.delete_user(UserName="gone")
+    iam.create_user(UserName="gone")
+    shown = text.replace(gone["Arn"].replace("/", "\\/"), gone["UserId"])
+    assert kms.get_key_policy(KeyId=key)["Policy"] == shown  # A206
+    refused("MalformedPolicyDocumentException", kms.put_key_policy, KeyId=key, Policy=shown)  # E43

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keyward_authz::UniqueId;
-use keyward_policy::{Arn, Policy, PrincipalKind};
+use keyward_authz::{ResourcePolicy, UniqueId};
+use keyward_policy::{Arn, Policy, PrincipalEntry, PrincipalKind};
 
 use crate::state::State;
 
@@ -17,8 +17,7 @@ pub(crate) struct UnknownPrincipal(pub(crate) String);
 /// The first entry that names nobody (A130).
 pub(crate) fn bind(state: &State, policy: &Policy) -> Result<BTreeMap<String, UniqueId>, UnknownPrincipal> {
     let mut bound = BTreeMap::new();
-    let entries = policy.statements().iter().filter_map(|statement| statement.principal()).flat_map(|principal| &principal.entries);
-    for entry in entries {
+    for entry in entries(policy) {
         let unknown = || UnknownPrincipal(entry.text.to_string());
         match &entry.kind {
             PrincipalKind::User(arn) | PrincipalKind::Role(arn) => {
@@ -35,6 +34,30 @@ pub(crate) fn bind(state: &State, policy: &Policy) -> Result<BTreeMap<String, Un
         }
     }
     Ok(bound)
+}
+
+/// The text of a policy as it is read back: the bare id stands where a principal is gone (A206) (K287). What else the
+/// text says of that name, in a condition, stays (A206).
+pub(crate) fn shown(state: &State, policy: &ResourcePolicy) -> String {
+    let text = policy.policy.text();
+    let gone = |entry: &'_ PrincipalEntry| {
+        let id = policy.bound.get(&*entry.text).filter(|id| state.arn_of(id) != Some(&*entry.text))?;
+        matches!(entry.kind, PrincipalKind::User(_) | PrincipalKind::Role(_)).then(|| (entry.span, id))
+    };
+    let mut gone: Vec<_> = entries(&policy.policy).filter_map(gone).collect();
+    gone.sort_unstable_by_key(|(span, _)| span.start);
+    let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
+    for (span, id) in gone {
+        shown.push_str(text.get(at..span.start as usize).unwrap_or_default());
+        shown.push_str(&format!("\"{id}\""));
+        at = span.end as usize;
+    }
+    shown.push_str(text.get(at..).unwrap_or_default());
+    shown
+}
+
+fn entries(policy: &Policy) -> impl Iterator<Item = &PrincipalEntry> {
+    policy.statements().iter().filter_map(|statement| statement.principal()).flat_map(|principal| &principal.entries)
 }
 
 /// The unique id of the living user or role with this ARN, path and all (A124).

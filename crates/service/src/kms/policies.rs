@@ -13,7 +13,7 @@ use super::{ListParameters, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, Key};
 use crate::error::Error;
-use crate::principals::bind;
+use crate::principals::{bind, shown};
 use crate::state::State;
 
 const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
@@ -52,17 +52,6 @@ pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &Resource
     request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed("default")))];
     let target = call.state.target(Resource::Key { key: &changed, grants: &[] });
     if authorize(call.subject, &target, &request).is_allowed() { Ok(()) } else { Err(Error::PolicyLockout) }
-}
-
-/// The text of a policy as GetKeyPolicy shows it: the bare id stands where a principal is gone (A206).
-fn shown(state: &State, policy: &ResourcePolicy) -> String {
-    let mut text = policy.policy.text().to_owned();
-    for (arn, id) in &policy.bound {
-        if state.arn_of(id) != Some(arn.as_str()) {
-            text = text.replace(&format!("\"{arn}\""), &format!("\"{id}\""));
-        }
-    }
-    text
 }
 
 /// `GetKeyPolicy`
