@@ -145,3 +145,14 @@ def test_a_policy_shows_who_is_gone_where_it_names_them_and_nowhere_else(server)
     shown = text.replace(gone["Arn"].replace("/", "\\/"), gone["UserId"])
     assert kms.get_key_policy(KeyId=key)["Policy"] == shown  # A206
     refused("MalformedPolicyDocumentException", kms.put_key_policy, KeyId=key, Policy=shown)  # E43
+
+
+def test_a_trust_policy_shows_who_is_gone(server):
+    iam = server.client("iam")
+    gone = iam.create_user(UserName="gone")["User"]
+    iam.create_role(RoleName="trusting", AssumeRolePolicyDocument=trust(gone["Arn"]))
+    iam.delete_user(UserName="gone")
+    iam.create_user(UserName="gone")
+    details = iam.get_account_authorization_details(Filter=["Role"])["RoleDetailList"]
+    for role in (iam.get_role(RoleName="trusting")["Role"], iam.list_roles()["Roles"][0], details[0]):
+        assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": gone["UserId"]}  # K274, K287

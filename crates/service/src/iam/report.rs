@@ -11,6 +11,7 @@ use crate::aws_managed;
 use crate::call::Outcome;
 use crate::entities::{Group, InlinePolicies, Role, User};
 use crate::paging::page;
+use crate::principals::shown;
 use crate::state::State;
 
 /// An inline policy with its document.
@@ -117,14 +118,14 @@ pub struct RoleDetail {
 }
 
 impl RoleDetail {
-    fn of(role: &Role) -> Self {
+    fn of(state: &State, role: &Role) -> Self {
         Self {
             path: role.path.clone(),
             role_name: role.name.clone(),
             role_id: role.id.to_string(),
             arn: role.arn.to_string(),
             create_date: IsoSeconds(role.created_at),
-            assume_role_policy_document: EncodedDocument::of(role.trust.policy.text()),
+            assume_role_policy_document: EncodedDocument::of(&shown(state, &role.trust)),
             instance_profile_list: [],
             role_policy_list: details(&role.inline),
             attached_managed_policies: attached(&role.attached),
@@ -221,7 +222,7 @@ operation! {
             match entry {
                 Entry::User(user) => output.user_detail_list.push(UserDetail::of(user)),
                 Entry::Group(group) => output.group_detail_list.push(GroupDetail::of(group)),
-                Entry::Role(role) => output.role_detail_list.push(RoleDetail::of(role)),
+                Entry::Role(role) => output.role_detail_list.push(RoleDetail::of(state, role)),
                 Entry::Policy(policy, _) => output.policies.push(ManagedPolicyDetail {
                     policy_version_list: PolicyVersionShape::all(&policy),
                     policy: PolicyShape::of(state, account, &policy),

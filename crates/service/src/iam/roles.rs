@@ -15,6 +15,8 @@ use crate::call::{Call, Nothing, Outcome};
 use crate::entities::{Change, Entity, EntityKey, Role};
 use crate::error::{Error, IamCode};
 use crate::paging::page;
+use crate::principals::shown;
+use crate::state::State;
 use crate::tokens::new_id;
 
 /// How long a role's sessions may last, in seconds: shortest, and longest maximum (K271).
@@ -42,14 +44,14 @@ pub struct RoleShape {
 }
 
 impl RoleShape {
-    fn listed(role: &Role) -> Self {
+    fn listed(state: &State, role: &Role) -> Self {
         Self {
             path: role.path.clone(),
             role_name: role.name.clone(),
             role_id: role.id.to_string(),
             arn: role.arn.to_string(),
             create_date: IsoSeconds(role.created_at),
-            assume_role_policy_document: EncodedDocument::of(role.trust.policy.text()),
+            assume_role_policy_document: EncodedDocument::of(&shown(state, &role.trust)),
             description: role.description.clone(),
             max_session_duration: role.session_s_max,
             permissions_boundary: None,
@@ -57,8 +59,8 @@ impl RoleShape {
         }
     }
 
-    pub(super) fn of(role: &Role) -> Self {
-        Self { permissions_boundary: AttachedPermissionsBoundary::of(role.boundary.as_ref()), tags: shown_tags(&role.tags), ..Self::listed(role) }
+    pub(super) fn of(state: &State, role: &Role) -> Self {
+        Self { permissions_boundary: AttachedPermissionsBoundary::of(role.boundary.as_ref()), tags: shown_tags(&role.tags), ..Self::listed(state, role) }
     }
 }
 
@@ -147,7 +149,7 @@ operation! {
             tags,
             service_linked: None,
         };
-        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(&role) }, put(role)))
+        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, put(role)))
     }
 }
 
@@ -155,7 +157,7 @@ operation! {
     GetRole { role_name: String } reads -> RoleOutput,
     |input, call| {
         let role = permitted_role(call, "GetRole", &input.role_name, About::default())?;
-        Ok(Outcome::unchanged(RoleOutput { role: RoleShape::of(&role) }))
+        Ok(Outcome::unchanged(RoleOutput { role: RoleShape::of(call.state, &role) }))
     }
 }
 
@@ -194,7 +196,7 @@ operation! {
         let roles = call.state.roles(call.account()?).filter(|role| role.path.starts_with(&prefix));
         let list = format!("ListRoles\n{prefix}");
         let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), roles, |role| role.name.to_lowercase())?;
-        let roles = page.items.into_iter().map(|role| RoleShape::listed(role)).collect();
+        let roles = page.items.into_iter().map(|role| RoleShape::listed(call.state, role)).collect();
         Ok(Outcome::unchanged(ListRolesOutput { roles, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
 }
@@ -223,7 +225,7 @@ operation! {
     |input, call| {
         let mut role = changeable(call, "UpdateRoleDescription", &input.role_name, About::default())?;
         role.description = Some(input.description);
-        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(&role) }, put(role)))
+        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, put(role)))
     }
 }
 

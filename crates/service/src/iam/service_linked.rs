@@ -87,7 +87,7 @@ operation! {
             tags: Vec::new(),
             service_linked: Some(service),
         };
-        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(&role) }, vec![Change::Put(Entity::Role(Arc::new(role)))]))
+        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, vec![Change::Put(Entity::Role(Arc::new(role)))]))
     }
 }
 
