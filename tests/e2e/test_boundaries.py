@@ -156,3 +156,16 @@ def test_a_trust_policy_shows_who_is_gone(server):
     details = iam.get_account_authorization_details(Filter=["Role"])["RoleDetailList"]
     for role in (iam.get_role(RoleName="trusting")["Role"], iam.list_roles()["Roles"][0], details[0]):
         assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": gone["UserId"]}  # K274, K287
+
+
+def test_retiring_a_grant_finds_its_key_as_every_call_does(server):
+    ireland, virginia = server.kms(region="eu-west-1"), server.kms()
+    key = ireland.create_key()["KeyMetadata"]["Arn"]
+    grant = ireland.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OWNER}:root", Operations=["Decrypt"])
+    assert refused("NotFoundException", virginia.retire_grant, KeyId=key, GrantId=grant["GrantId"]) == "Invalid arn eu-west-1"  # K43
+    assert refused("NotFoundException", virginia.retire_grant, GrantToken=grant["GrantToken"]) == "Invalid arn eu-west-1"
+    missing = key[:-36] + "00000000-0000-4000-8000-000000000000"
+    assert refused("NotFoundException", ireland.retire_grant, KeyId=missing, GrantId=grant["GrantId"]) == f"Key '{missing}' does not exist"
+    assert refused("NotFoundException", ireland.retire_grant, KeyId=key, GrantId="0" * 64) == f"Grant ID {'0' * 64} not found"  # K198
+    ireland.retire_grant(GrantToken=grant["GrantToken"])
+    assert ireland.list_grants(KeyId=key)["Grants"] == []

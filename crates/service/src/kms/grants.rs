@@ -538,16 +538,11 @@ impl Operate for RetireGrant {
             (None, Some(key), Some(id)) => (key, grant_id(&id)?),
             _ => return Err(Error::Validation("Specify either a grant token, or a key ID and a grant ID.".to_owned())), // [K198]
         };
-        let arn = match key_name.strip_prefix("arn:") {
-            Some(_) => key_name.parse().map_err(|_| Error::InvalidArn(key_name.clone()))?,
-            None => {
-                let id = key_name.parse().map_err(|_| Error::InvalidKeyId(key_name.clone()))?;
-                keyward_authz::KeyArn::new(call.region().clone(), call.account()?, id)
-            }
-        };
-        let found = call.state.key(&arn).zip(call.state.grant(&arn, &id));
+        let found = resolve(call, Operation::RetireGrant, &key_name)?;
+        let arn = found.arn().ok_or(Error::Internal("nothing was found"))?.clone();
+        let there = found.key().zip(call.state.grant(&arn, &id));
         let own = call.caller.account() == Some(arn.account());
-        let (key, grant) = found.ok_or_else(|| match own {
+        let (key, grant) = there.ok_or_else(|| match own {
             true => Error::GrantNotFound(id.to_string()),
             // (A908) What is absent in another account reads like what is refused there.
             false => Error::AccessDenied {

@@ -58,6 +58,11 @@ impl Found {
         }
     }
 
+    /// The key, if it is there.
+    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
+        self.key.as_ref()
+    }
+
     /// The ARN that the request means, whether or not anything is there.
     pub(crate) fn arn(&self) -> Option<&KeyArn> {
         self.key.as_ref().map(|key| key.arn()).or(self.facts.as_ref().map(|facts| &facts.arn))
