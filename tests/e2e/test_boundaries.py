@@ -169,3 +169,19 @@ def test_retiring_a_grant_finds_its_key_as_every_call_does(server):
     assert refused("NotFoundException", ireland.retire_grant, KeyId=key, GrantId="0" * 64) == f"Grant ID {'0' * 64} not found"  # K198
     ireland.retire_grant(GrantToken=grant["GrantToken"])
     assert ireland.list_grants(KeyId=key)["Grants"] == []
+
+
+def test_names_of_another_partition_are_nobodys(server):
+    kms, iam = server.kms(), server.client("iam")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    china = f"arn:aws-cn:iam::{OWNER}:root"
+    statement = {"Effect": "Allow", "Principal": {"AWS": china}, "Action": "kms:*", "Resource": "*"}
+    for call in (kms.create_key, lambda Policy: kms.put_key_policy(KeyId=key, Policy=Policy)):
+        text = refused("MalformedPolicyDocumentException", call, Policy=policy(root(OWNER), statement))  # A121, A130
+        assert text == "Policy contains a statement with one or more invalid principals."
+    assert china in refused("MalformedPolicyDocument", iam.create_role, RoleName="r", AssumeRolePolicyDocument=trust(china))
+    for principal in (china, f"arn:aws-cn:sts::{OWNER}:federated-user/bob"):
+        refused("InvalidArnException", kms.create_grant, KeyId=key, GranteePrincipal=principal, Operations=["Decrypt"])  # A605
+    for name in (key, key.split(":key/")[0] + ":alias/a"):
+        wrong = name.replace("arn:aws:", "arn:aws-cn:")
+        assert refused("InvalidArnException", kms.describe_key, KeyId=wrong) == f"Invalid arn {wrong}"  # K40, K44

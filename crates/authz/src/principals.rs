@@ -72,8 +72,8 @@ fn exempted(element: &PrincipalElement, policy: &ResourcePolicy, principal: &Pri
     let listed = |wanted: Admission, kinds: &dyn Fn(&PrincipalKind) -> bool| {
         element.entries.iter().any(|entry| kinds(&entry.kind) && named(entry, policy, principal) == Some(wanted))
     };
-    let account =
-        || element.entries.iter().any(|entry| matches!(entry.kind, PrincipalKind::Account(account) if principal.account() == Some(account)));
+    let is_account = |entry: &PrincipalEntry| matches!(entry.kind, PrincipalKind::Account(account) if principal.account() == Some(account));
+    let account = || element.entries.iter().any(|entry| is_account(entry) && same_partition(&entry.text, principal));
     if element.entries.iter().any(|entry| entry.kind == PrincipalKind::Everyone) {
         return true;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyward_authz::{ResourcePolicy, UniqueId};
-use keyward_policy::{Arn, Policy, PrincipalEntry, PrincipalKind};
+use keyward_policy::{Arn, Partition, Policy, PrincipalEntry, PrincipalKind};
 
 use crate::state::State;
 
@@ -13,12 +13,17 @@ pub(crate) struct UnknownPrincipal(pub(crate) String);
 /// Binds the users and roles of a document to who they are at this moment (A206): a successor of the same name is
 /// somebody else. Accounts are not looked up: a key or a role may be shared with whoever lives elsewhere.
 ///
+/// `partition` is that of what the document is about: names of another one are nobody's there (A121).
+///
 /// # Errors
 /// The first entry that names nobody (A130).
-pub(crate) fn bind(state: &State, policy: &Policy) -> Result<BTreeMap<String, UniqueId>, UnknownPrincipal> {
+pub(crate) fn bind(state: &State, policy: &Policy, partition: Partition) -> Result<BTreeMap<String, UniqueId>, UnknownPrincipal> {
     let mut bound = BTreeMap::new();
     for entry in entries(policy) {
         let unknown = || UnknownPrincipal(entry.text.to_string());
+        if entry.text.parse::<Arn>().is_ok_and(|arn| arn.partition() != partition.as_str()) {
+            return Err(unknown());
+        }
         match &entry.kind {
             PrincipalKind::User(arn) | PrincipalKind::Role(arn) => {
                 bound.insert(entry.text.to_string(), living(state, arn).ok_or_else(unknown)?);

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyward_authz::{Request, Resource, ResourcePolicy, Target};
-use keyward_policy::{Action, KeyName, Policy, PolicyKind, Values};
+use keyward_policy::{AccountId, Action, KeyName, Policy, PolicyKind, Values};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
@@ -176,12 +176,12 @@ fn identity_policy(text: &str) -> Result<Policy, Error> {
 }
 
 /// Reads a trust policy; its principals must exist, and are bound to who they are now (A206).
-pub(crate) fn trust_policy(state: &State, role: &str, text: &str) -> Result<ResourcePolicy, Error> {
+pub(crate) fn trust_policy(state: &State, account: AccountId, role: &str, text: &str) -> Result<ResourcePolicy, Error> {
     if counted(text) > TRUST_POLICY_CHARS_MAX {
         return Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_CHARS_MAX} ({role})")));
     }
     let policy = Policy::parse_strict(PolicyKind::Trust, text).map_err(|issue| refused(IamCode::MalformedPolicyDocument, &issue.message))?;
-    let bound = bind(state, &policy).map_err(|unknown| {
+    let bound = bind(state, &policy, state.partition(account)).map_err(|unknown| {
         refused(IamCode::MalformedPolicyDocument, &format!("Invalid principal in policy: \"AWS\":\"{}\"", unknown.0)) // [K267]
     })?;
     Ok(ResourcePolicy { policy, bound })

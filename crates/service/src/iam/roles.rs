@@ -60,7 +60,11 @@ impl RoleShape {
     }
 
     pub(super) fn of(state: &State, role: &Role) -> Self {
-        Self { permissions_boundary: AttachedPermissionsBoundary::of(role.boundary.as_ref()), tags: shown_tags(&role.tags), ..Self::listed(state, role) }
+        Self {
+            permissions_boundary: AttachedPermissionsBoundary::of(role.boundary.as_ref()),
+            tags: shown_tags(&role.tags),
+            ..Self::listed(state, role)
+        }
     }
 }
 
@@ -136,7 +140,7 @@ operation! {
         let role = Role {
             arn: arn.parse().map_err(|_| Error::Internal("a role ARN that is none"))?,
             account,
-            trust: trust_policy(call.state, &input.role_name, &input.assume_role_policy_document)?,
+            trust: trust_policy(call.state, account, &input.role_name, &input.assume_role_policy_document)?,
             name: input.role_name,
             path,
             id: UniqueId(new_id(call.env, "AROA", 21)?.into()),
@@ -205,7 +209,7 @@ operation! {
     UpdateAssumeRolePolicy { role_name: String, policy_document: String } changes -> Nothing,
     |input, call| {
         let mut role = changeable(call, "UpdateAssumeRolePolicy", &input.role_name, About::default())?;
-        role.trust = trust_policy(call.state, &role.name, &input.policy_document)?;
+        role.trust = trust_policy(call.state, role.account, &role.name, &input.policy_document)?;
         Ok(Outcome::changed(Nothing {}, put(role)))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyward_authz::{Grant, GrantConstraints, GrantId, GrantOperation, GrantPrincipal, GrantRequest, Operation, Request, Resource, Target};
 use keyward_crypto::{Purpose, RootKey};
-use keyward_policy::{Arn, KeyName, KmsPermission, Values};
+use keyward_policy::{Arn, KeyName, KmsPermission, Partition, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -167,8 +167,9 @@ impl Operate for CreateGrant {
         let (key, permit) = found.permit(call, self.request(&facts, &terms)?)?;
         let _enabled = ready(&key, permit)?;
         check_fits(&terms, &key.facts.spec, &key.facts.usage)?;
-        check_principal(call.state, self.grantee_principal.as_deref())?;
-        check_principal(call.state, self.retiring_principal.as_deref())?;
+        let partition = call.region().partition();
+        check_principal(call.state, partition, self.grantee_principal.as_deref())?;
+        check_principal(call.state, partition, self.retiring_principal.as_deref())?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun); // [A618]
         }
@@ -192,11 +193,11 @@ impl Operate for CreateGrant {
 
 impl CreateGrant {
     /// The terms, once they fit the key and name principals that exist.
-    pub(crate) fn checked_terms(&self, state: &State, spec: &str, usage: &str) -> Result<GrantRequest, Error> {
+    pub(crate) fn checked_terms(&self, state: &State, partition: Partition, spec: &str, usage: &str) -> Result<GrantRequest, Error> {
         let terms = self.terms(state)?;
         check_fits(&terms, spec, usage)?;
-        check_principal(state, self.grantee_principal.as_deref())?;
-        check_principal(state, self.retiring_principal.as_deref())?;
+        check_principal(state, partition, self.grantee_principal.as_deref())?;
+        check_principal(state, partition, self.retiring_principal.as_deref())?;
         Ok(terms)
     }
 
@@ -281,7 +282,7 @@ fn check_fits(terms: &GrantRequest, spec: &str, usage: &str) -> Result<(), Error
 }
 
 /// (A605) A grantee, or whoever may retire, must exist.
-fn check_principal(state: &State, named: Option<&str>) -> Result<(), Error> {
+fn check_principal(state: &State, partition: Partition, named: Option<&str>) -> Result<(), Error> {
     let Some(named) = named else { return Ok(()) };
     let unknown = || Error::UnknownPrincipal(named.to_owned());
     let arn: Arn = named.parse().map_err(|_| unknown())?;
@@ -295,6 +296,7 @@ fn check_principal(state: &State, named: Option<&str>) -> Result<(), Error> {
         },
         _ => false,
     };
+    let exists = exists && arn.partition() == partition.as_str(); // [A121]
     if exists { Ok(()) } else { Err(unknown()) }
 }
 

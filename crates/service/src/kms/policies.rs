@@ -36,10 +36,7 @@ pub(crate) fn checked(state: &State, key: &KeyArn, text: &str) -> Result<Resourc
         return Err(Error::LimitExceeded(None));
     }
     let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;
-    if !policy.is_of_partition(key.region().partition().as_str()) {
-        return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
-    }
-    let bound = bind(state, &policy).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
+    let bound = bind(state, &policy, key.region().partition()).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
     Ok(ResourcePolicy { policy, bound })
 }
 

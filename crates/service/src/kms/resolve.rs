@@ -127,6 +127,9 @@ fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -
     let invalid = || Error::InvalidArn(named.to_owned());
     let arn: Arn = named.parse().map_err(|_| invalid())?;
     let account = arn.account().filter(|_| arn.service() == "kms").ok_or_else(invalid)?;
+    if arn.partition() != region.partition().as_str() && arn.region() == region.as_str() {
+        return Err(invalid()); // [K40]
+    }
     if arn.region() != region.as_str() {
         return Err(Error::WrongRegion(arn.region().to_owned())); // [A909]
     }

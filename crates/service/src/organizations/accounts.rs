@@ -291,7 +291,7 @@ fn made(
         path: "/".to_owned(),
         id: UniqueId(crate::tokens::new_id(call.env, "AROA", 21)?.into()),
         created_at: call.now,
-        trust: trust_policy(call.state, role_name, &trust)?,
+        trust: trust_policy(call.state, organization.management, role_name, &trust)?,
         description: None,
         session_s_max: 3600,
         inline: Default::default(),

@@ -341,9 +341,8 @@ impl Seeding<'_> {
         for (name, role) in &seed.roles {
             let trust = match (&role.service, &role.trust) {
                 (Some(service), None) => iam::trust(service),
-                (None, Some(document)) => {
-                    iam::trust_policy(&self.state, name, &document.text()).map_err(|error| Fault::from(error).at(&["roles", name, "trust"]))?
-                }
+                (None, Some(document)) => iam::trust_policy(&self.state, account, name, &document.text())
+                    .map_err(|error| Fault::from(error).at(&["roles", name, "trust"]))?,
                 (Some(_), Some(_)) => return Err(Fault::new("a service-linked role is trusted to its service only").at(&["roles", name, "trust"])),
                 (None, None) => return Err(Fault::new("a role needs `trust`, or `service` if it is service-linked").at(&["roles", name])),
             };
@@ -471,7 +470,7 @@ impl Seeding<'_> {
             name: Some(name.to_owned()),
             dry_run: None,
         };
-        let terms = request.checked_terms(&self.state, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")?;
+        let terms = request.checked_terms(&self.state, key.region().partition(), "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")?;
         let existing = self.state.grants(key).find(|grant| grant.name.as_deref() == Some(name)).cloned();
         if let Some(existing) = existing {
             if existing.terms == terms {
