@@ -4,11 +4,14 @@ import datetime
 import json
 import re
 import urllib.parse
+import uuid
 
 import botocore.auth
+import pytest
 from botocore.auth import S3SigV4QueryAuth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
 from conftest import signed_json
@@ -185,3 +188,45 @@ def test_names_of_another_partition_are_nobodys(server):
     for name in (key, key.split(":key/")[0] + ":alias/a"):
         wrong = name.replace("arn:aws:", "arn:aws-cn:")
         assert refused("InvalidArnException", kms.describe_key, KeyId=wrong) == f"Invalid arn {wrong}"  # K40, K44
+
+
+def told(call, **parameters):
+    """A refusal as its bytes say it, apart from which request it was."""
+    with pytest.raises(ClientError) as caught:
+        call(**parameters)
+    return caught.value.response["Error"]
+
+
+def test_nobody_learns_which_keys_another_account_has(server):
+    kms = server.kms()
+    key = kms.create_key(Tags=[{"TagKey": "env", "TagValue": "prod"}])["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/there", TargetKeyId=key)
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    at = blob.index(uuid.UUID(key[-36:]).bytes)
+    absent_blob = blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :]
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OWNER}:root", Operations=["Decrypt"])["GrantId"]
+    own_key = server.kms(OTHER).create_key()["KeyMetadata"]["Arn"]
+    tagged = {"Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}}
+    policies = {
+        "none": {},
+        "all": {"p": allow("kms:*")},
+        "tagged": {"p": allow("kms:*", **tagged)},
+        "denied": {"p": allow("kms:*"), "q": deny("kms:*")},
+        "tag-denied": {"p": allow("kms:*"), "q": deny("kms:*", **tagged)},
+        "spec-denied": {"p": allow("kms:*"), "q": deny("kms:*", Condition={"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT"}})},
+    }
+    for name, inline in policies.items():
+        probe = server.kms(credentials=user(server, name, OTHER, **inline))
+        # A907
+        assert told(probe.decrypt, CiphertextBlob=blob) == told(probe.decrypt, CiphertextBlob=absent_blob), name
+        both = [told(probe.re_encrypt, CiphertextBlob=some, DestinationKeyId=own_key) for some in (blob, absent_blob)]
+        assert both[0] == both[1], name
+        # A908
+        alias, absent_alias = (key.split(":key/")[0] + f":alias/{which}" for which in ("there", "gone"))
+        assert str(told(probe.describe_key, KeyId=alias)).replace(alias, "") == str(told(probe.describe_key, KeyId=absent_alias)).replace(absent_alias, "")
+        both = [told(probe.retire_grant, KeyId=key, GrantId=id) for id in (grant, "0" * 64)]
+        assert both[0] == both[1], name
+    for name in ("none", "tagged", "tag-denied"):
+        probe = server.kms(credentials=user(server, f"{name}-2", OTHER, **policies[name]))
+        absent = key[:-1] + ("0" if key[-1] != "0" else "1")
+        assert str(told(probe.describe_key, KeyId=key)).replace(key, "") == str(told(probe.describe_key, KeyId=absent)).replace(absent, "")
