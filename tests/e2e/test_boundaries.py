@@ -230,3 +230,18 @@ def test_nobody_learns_which_keys_another_account_has(server):
         probe = server.kms(credentials=user(server, f"{name}-2", OTHER, **policies[name]))
         absent = key[:-1] + ("0" if key[-1] != "0" else "1")
         assert str(told(probe.describe_key, KeyId=key)).replace(key, "") == str(told(probe.describe_key, KeyId=absent)).replace(absent, "")
+
+
+def test_nobody_learns_which_roles_there_are(server):
+    server.client("iam").create_role(RoleName="there", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{OWNER}:root"))
+    for account in (OWNER, OTHER):
+        for name, inline in {"none": {}, "all": {"p": allow("sts:*")}, "denied": {"p": deny("sts:*")}}.items():
+            if (account, name) == (OWNER, "all"):
+                continue
+            probe = user(server, name, account, **inline)
+            sts = server.client("sts", account, credentials=probe)
+            answers = []
+            for role in ("there", "gone"):
+                error = told(sts.assume_role, RoleArn=f"arn:aws:iam::{OWNER}:role/{role}", RoleSessionName="session")
+                answers.append({**error, "Message": error["Message"].replace(role, "")})
+            assert answers[0] == answers[1] and answers[0]["Message"].endswith(f"sts:AssumeRole on resource: arn:aws:iam::{OWNER}:role/")  # K267, T16

@@ -305,10 +305,13 @@ fn role_named(call: &Call<'_>, text: &str) -> Result<std::sync::Arc<Role>, Error
         (Some(account), Some(name)) => call.state.role(account, name).filter(|role| role.arn == arn).cloned(),
         _ => None,
     };
-    role.ok_or_else(|| {
-        let caller = call.subject.principal.caller_arn();
-        refused(IamCode::AccessDenied, &format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {text}")) // [K267]
-    })
+    role.ok_or_else(|| not_assumed(call, text))
+}
+
+/// The one answer to whoever may not assume a role, there or not (K267) (T16); why is in the trail's explanation.
+fn not_assumed(call: &Call<'_>, role: &str) -> Error {
+    let caller = call.subject.principal.caller_arn();
+    refused(IamCode::AccessDenied, &format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}"))
 }
 
 /// What a caller wants of a role, as conditions see it.
@@ -341,8 +344,8 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
     if wanted.source_identity.is_some() {
         actions.push("sts:SetSourceIdentity");
     }
-    for action in actions {
-        let action = Action::parse(action).map_err(|_| Error::Internal("no such permission"))?;
+    for name in actions {
+        let action = Action::parse(name).map_err(|_| Error::Internal("no such permission"))?;
         let mut request = Request::new(action, &facts);
         request.request_tags = (!request_tags.is_empty()).then_some(&request_tags);
         request.parameters = vec![
@@ -354,7 +357,8 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
             let names = wanted.transitive.iter().map(|name| name.as_str().into()).collect();
             request.parameters.push((KeyName::TransitiveTagKeys, Values::Many(names)));
         }
-        call.authorize_as(&subject, &target, &request)?;
+        let decided = call.authorize_as(&subject, &target, &request);
+        decided.map_err(|refused| if name == "sts:AssumeRole" { not_assumed(call, role.arn.as_str()) } else { refused })?;
     }
     Ok(())
 }
