@@ -245,3 +245,14 @@ def test_nobody_learns_which_roles_there_are(server):
                 error = told(sts.assume_role, RoleArn=f"arn:aws:iam::{OWNER}:role/{role}", RoleSessionName="session")
                 answers.append({**error, "Message": error["Message"].replace(role, "")})
             assert answers[0] == answers[1] and answers[0]["Message"].endswith(f"sts:AssumeRole on resource: arn:aws:iam::{OWNER}:role/")  # K267, T16
+
+
+def test_session_policies_are_of_the_callers_account(server):
+    foreign = server.client("iam").create_policy(PolicyName="there", PolicyDocument=allow("kms:*"))["Policy"]["Arn"]
+    sts = server.client("sts", credentials=user(server, "probe", OTHER, p=allow("sts:*")))
+    answers = []
+    for arn in (foreign, foreign.replace("there", "gone")):
+        error = told(sts.get_federation_token, Name="bob", PolicyArns=[{"arn": arn}])
+        answers.append({**error, "Message": error["Message"].replace(arn, "")})
+    assert answers[0] == answers[1] and answers[0]["Code"] == "MalformedPolicyDocument"  # T16
+    sts.get_federation_token(Name="bob", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])  # K276

@@ -15,8 +15,7 @@ use crate::call::{Call, Operate, Outcome, raw, raw_parameters};
 use crate::caller::{Identity, Session, SessionKind, SessionPolicy};
 use crate::entities::{Role, Tags};
 use crate::error::{Error, IamCode};
-use crate::iam::{IsoSeconds, Tag, refused, violation};
-use crate::state::State;
+use crate::iam::{IsoSeconds, Tag, refused, usable, violation};
 use crate::tokens::{IssuedCredentials, issue, new_id, open_from_client};
 
 const SERVICE: &str = "sts";
@@ -123,7 +122,7 @@ pub struct PolicyDescriptor {
 }
 
 /// Session policies as they are now. A session never gets wider by a later change of the managed policy's document.
-fn session_policies(state: &State, inline: Option<String>, managed: Option<Vec<PolicyDescriptor>>) -> Result<Option<Vec<SessionPolicy>>, Error> {
+fn session_policies(call: &Call<'_>, inline: Option<String>, managed: Option<Vec<PolicyDescriptor>>) -> Result<Option<Vec<SessionPolicy>>, Error> {
     if inline.is_none() && managed.is_none() {
         return Ok(None);
     }
@@ -141,7 +140,9 @@ fn session_policies(state: &State, inline: Option<String>, managed: Option<Vec<P
         return Err(refused(IamCode::PackedPolicyTooLarge, &format!("A session has at most {SESSION_POLICIES_MAX} managed session policies.")));
     }
     for PolicyDescriptor { arn } in managed {
-        let policy = state.policy_document(&arn).ok_or_else(|| malformed(&format!("Policy {arn} does not exist.")))?.policy;
+        // Another account's policy is as absent as one that nobody has [T16].
+        let usable = usable(call.state, call.account()?, &arn).and_then(|_| call.state.policy_document(&arn));
+        let policy = usable.ok_or_else(|| malformed(&format!("Policy {arn} does not exist.")))?.policy;
         policies.push(SessionPolicy { arn: Some(arn), policy });
     }
     Ok(Some(policies))
@@ -255,7 +256,7 @@ impl Operate for AssumeRole {
             name(identity, "sourceIdentity", 2, 64)?;
         }
         let seconds = between(self.duration_seconds.unwrap_or(ROLE_SESSION_S_DEFAULT), "durationSeconds", SESSION_S_MIN, 43_200)?;
-        let policies = session_policies(call.state, self.policy, self.policy_arns)?;
+        let policies = session_policies(call, self.policy, self.policy_arns)?;
         let requested = session_tags(self.tags)?;
         if matches!(call.caller.identity, Identity::Root { .. }) {
             return Err(refused(IamCode::AccessDenied, "Roles may not be assumed by root accounts."));
@@ -497,7 +498,7 @@ impl Operate for GetFederationToken {
         name(&self.name, "name", 2, 32)?;
         long_term(call, "GetFederationToken")?;
         let seconds = user_session_s(call, self.duration_seconds)?;
-        let policies = session_policies(call.state, self.policy, self.policy_arns)?;
+        let policies = session_policies(call, self.policy, self.policy_arns)?;
         let tags = session_tags(self.tags)?;
         let account = call.account()?;
         let arn = format!("arn:{}:sts::{account}:federated-user/{}", call.state.partition(account), self.name);

@@ -23,7 +23,7 @@ use crate::tokens::new_id;
 const VERSIONS_MAX: usize = 5;
 
 /// A managed policy, whoever made it.
-pub(super) enum Managed<'s> {
+pub(crate) enum Managed<'s> {
     Customer(&'s Arc<ManagedPolicy>),
     Aws(&'static AwsManagedPolicy, Partition),
 }
@@ -34,7 +34,7 @@ pub(super) fn managed<'s>(state: &'s State, arn: &str) -> Option<Managed<'s>> {
 }
 
 /// The same, if this account can use it: its own, or AWS's of its partition. Policies of other accounts are nobody's business.
-pub(super) fn usable<'s>(state: &'s State, account: AccountId, arn: &str) -> Option<Managed<'s>> {
+pub(crate) fn usable<'s>(state: &'s State, account: AccountId, arn: &str) -> Option<Managed<'s>> {
     managed(state, arn).filter(|policy| match policy {
         Managed::Customer(policy) => policy.account == account,
         Managed::Aws(_, partition) => *partition == state.partition(account),

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use access_keys::*;
 pub use groups::*;
 pub use holders::*;
+pub(crate) use managed::usable;
 pub use managed::*;
 pub(crate) use names::violation;
 pub use report::*;
