@@ -256,3 +256,11 @@ def test_session_policies_are_of_the_callers_account(server):
         answers.append({**error, "Message": error["Message"].replace(arn, "")})
     assert answers[0] == answers[1] and answers[0]["Code"] == "MalformedPolicyDocument"  # T16
     sts.get_federation_token(Name="bob", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])  # K276
+
+
+def test_an_empty_list_of_session_policies_is_none(server):
+    server.client("iam").create_role(RoleName="app", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{OWNER}:root"))
+    server.client("iam").put_role_policy(RoleName="app", PolicyName="p", PolicyDocument=allow("kms:*"))
+    sts = server.client("sts", credentials=user(server, "caller", p=allow("sts:*")))
+    session = sts.assume_role(RoleArn=f"arn:aws:iam::{OWNER}:role/app", RoleSessionName="session", PolicyArns=[])["Credentials"]
+    assert server.kms(credentials=session).list_keys()["Keys"] == []

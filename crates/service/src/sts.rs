@@ -123,7 +123,9 @@ pub struct PolicyDescriptor {
 
 /// Session policies as they are now. A session never gets wider by a later change of the managed policy's document.
 fn session_policies(call: &Call<'_>, inline: Option<String>, managed: Option<Vec<PolicyDescriptor>>) -> Result<Option<Vec<SessionPolicy>>, Error> {
-    if inline.is_none() && managed.is_none() {
+    // A client that gives an empty list gives no policy [A219].
+    let managed = managed.unwrap_or_default();
+    if inline.is_none() && managed.is_empty() {
         return Ok(None);
     }
     let malformed = |message: &str| refused(IamCode::MalformedPolicyDocument, message);
@@ -135,7 +137,6 @@ fn session_policies(call: &Call<'_>, inline: Option<String>, managed: Option<Vec
         let policy = Policy::parse_strict(PolicyKind::Identity, &text).map_err(|issue| malformed(&issue.message))?;
         policies.push(SessionPolicy { arn: None, policy });
     }
-    let managed = managed.unwrap_or_default();
     if managed.len() > SESSION_POLICIES_MAX {
         return Err(refused(IamCode::PackedPolicyTooLarge, &format!("A session has at most {SESSION_POLICIES_MAX} managed session policies.")));
     }
