@@ -264,3 +264,31 @@ def test_an_empty_list_of_session_policies_is_none(server):
     sts = server.client("sts", credentials=user(server, "caller", p=allow("sts:*")))
     session = sts.assume_role(RoleArn=f"arn:aws:iam::{OWNER}:role/app", RoleSessionName="session", PolicyArns=[])["Credentials"]
     assert server.kms(credentials=session).list_keys()["Keys"] == []
+
+
+def test_a_delegated_administrator_serves_bounded_users_only(server):
+    iam = server.client("iam")
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=allow("kms:*"))["Policy"]["Arn"]
+    bounded = {"Condition": {"StringEquals": {"iam:PermissionsBoundary": boundary}}}
+    actions = [f"iam:{verb}" for verb in ("CreateUser", "PutUserPolicy", "DeleteUserPolicy", "AttachUserPolicy", "DetachUserPolicy")]
+    actions += [f"iam:{verb}" for verb in ("CreateRole", "PutRolePolicy", "DeleteRolePolicy", "AttachRolePolicy", "DetachRolePolicy")]
+    keep = deny("iam:DeleteUserPermissionsBoundary", **bounded)
+    delegate = server.client("iam", credentials=user(server, "delegate", p=allow(*actions, **bounded), q=allow("iam:DeleteUserPermissionsBoundary"), r=keep))
+    managed = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    delegate.create_user(UserName="bounded", PermissionsBoundary=boundary)
+    delegate.create_role(RoleName="bounded", PermissionsBoundary=boundary, AssumeRolePolicyDocument=trust(f"arn:aws:iam::{OWNER}:root"))
+    refused("AccessDenied", delegate.create_user, UserName="free")
+    iam.create_user(UserName="free")
+    iam.put_user_policy(UserName="free", PolicyName="p", PolicyDocument=allow("kms:*"))
+    iam.attach_user_policy(UserName="free", PolicyArn=managed)
+    for name, may in (("bounded", True), ("free", False)):
+        calls = [
+            (delegate.put_user_policy, {"UserName": name, "PolicyName": "p", "PolicyDocument": allow("kms:*")}),
+            (delegate.delete_user_policy, {"UserName": name, "PolicyName": "p"}),
+            (delegate.attach_user_policy, {"UserName": name, "PolicyArn": managed}),
+            (delegate.detach_user_policy, {"UserName": name, "PolicyArn": managed}),
+        ]
+        for call, parameters in calls:
+            call(**parameters) if may else refused("AccessDenied", call, **parameters)  # K269
+    delegate.put_role_policy(RoleName="bounded", PolicyName="p", PolicyDocument=allow("kms:*"))
+    refused("AccessDenied", delegate.delete_user_permissions_boundary, UserName="bounded")

@@ -154,6 +154,36 @@ struct About<'a> {
     parameters: Vec<(KeyName, Values<'a>)>,
 }
 
+/// Operations on users and roles whose permission may depend on the boundary (`iam:PermissionsBoundary`): the one that the
+/// request sets, else the one that the user or role has. So may those be delegated who keep to a boundary.
+const ABOUT_BOUNDARY: &[&str] = &[
+    "AttachRolePolicy",
+    "AttachUserPolicy",
+    "CreateRole",
+    "CreateUser",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DeleteUserPermissionsBoundary",
+    "DeleteUserPolicy",
+    "DetachRolePolicy",
+    "DetachUserPolicy",
+    "PutRolePermissionsBoundary",
+    "PutRolePolicy",
+    "PutUserPermissionsBoundary",
+    "PutUserPolicy",
+];
+
+impl<'a> About<'a> {
+    /// Adds the boundary that the user or role has, where the operation's permission may depend on it.
+    fn bounded(mut self, operation: &str, boundary: Option<&'a String>) -> Self {
+        let set = self.parameters.iter().any(|(name, _)| *name == KeyName::PermissionsBoundary);
+        if ABOUT_BOUNDARY.contains(&operation) && !set {
+            self.parameters.push((KeyName::PermissionsBoundary, Values::one_or_absent(boundary.map(String::as_str))));
+        }
+        self
+    }
+}
+
 /// Asks for one permission on one resource of the caller's account.
 fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<(), Error> {
     let facts = call.facts().clone();

@@ -82,7 +82,8 @@ pub(super) fn permitted_role(call: &mut Call<'_>, action: &str, name: &str, abou
     let role = state.role(call.account()?, name);
     let tags = role.map(|role| pairs(&role.tags));
     let arn = role.map_or_else(|| arn(call, "role", "/", name), |role| Ok(role.arn.to_string()))?;
-    may(call, action, &arn, About { tags: about.tags.or(tags.as_ref()), ..about })?;
+    let about = About { tags: about.tags.or(tags.as_ref()), ..about };
+    may(call, action, &arn, about.bounded(action, role.and_then(|role| role.boundary.as_ref())))?;
     role.cloned().ok_or_else(|| no_such("role", name))
 }
 

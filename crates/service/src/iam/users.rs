@@ -76,7 +76,8 @@ pub(super) fn permitted_user(call: &mut Call<'_>, action: &str, name: &str, abou
     let user = state.user(account, name);
     let tags = user.map(|user| pairs(&user.tags));
     let arn = user_arn(call, name)?;
-    may(call, action, &arn, About { tags: about.tags.or(tags.as_ref()), ..about })?;
+    let about = About { tags: about.tags.or(tags.as_ref()), ..about };
+    may(call, action, &arn, about.bounded(action, user.and_then(|user| user.boundary.as_ref())))?;
     user.cloned().ok_or_else(|| no_such("user", name))
 }
 
