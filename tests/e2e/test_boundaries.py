@@ -6,7 +6,9 @@ import re
 import urllib.parse
 import uuid
 
+import boto3
 import botocore.auth
+import botocore.config
 import pytest
 from botocore.auth import S3SigV4QueryAuth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -292,3 +294,59 @@ def test_a_delegated_administrator_serves_bounded_users_only(server):
             call(**parameters) if may else refused("AccessDenied", call, **parameters)  # K269
     delegate.put_role_policy(RoleName="bounded", PolicyName="p", PolicyDocument=allow("kms:*"))
     refused("AccessDenied", delegate.delete_user_permissions_boundary, UserName="bounded")
+
+
+def test_a_dry_run_can_leave_the_ciphertext_out(server):
+    kms = server.kms()
+    key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    ignore = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    refused("DryRunOperationException", kms.decrypt, KeyId=key, **ignore)  # K154
+    refused("DryRunOperationException", kms.re_encrypt, SourceKeyId=key, DestinationKeyId=other, **ignore)
+    assert refused("ValidationException", kms.decrypt, **ignore) == "KeyId is required."
+    assert refused("ValidationException", kms.re_encrypt, DestinationKeyId=other, **ignore) == "SourceKeyId is required."
+    assert "DryRun" in refused("ValidationException", kms.decrypt, KeyId=key, DryRunModifiers=["IGNORE_CIPHERTEXT"])
+    nobody = server.kms(credentials=user(server, "nobody"))
+    refused("AccessDeniedException", nobody.decrypt, KeyId=key, **ignore)
+    kms.disable_key(KeyId=key)
+    refused("DisabledException", kms.decrypt, KeyId=key, **ignore)
+    refused("DisabledException", kms.re_encrypt, SourceKeyId=key, DestinationKeyId=other, **ignore)
+    assert refused("ValidationException", kms.decrypt, KeyId=key, DryRun=True) == "CiphertextBlob is required."  # K24
+
+
+def test_what_this_release_does_not_support_is_refused(server):
+    kms = server.kms()
+    for call, parameters in ((kms.create_key, {"CustomKeyStoreId": "cks-1"}), (kms.create_key, {"XksKeyId": "x"}), (kms.generate_random, {"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"})):
+        assert "is not supported by this release" in refused("UnsupportedOperationException", call, **parameters)  # K76
+    assert kms.list_keys()["Keys"] == []
+
+
+def test_lists_of_iam_are_filtered_and_paged(server):
+    iam = server.client("iam")
+    policies = [iam.create_policy(PolicyName=f"p{number}", Path=f"/{number}/", PolicyDocument=allow("kms:*"))["Policy"]["Arn"] for number in range(2)]
+    iam.create_user(UserName="alice", Path="/team/", PermissionsBoundary=policies[0], Tags=[{"Key": key, "Value": "v"} for key in "cab"])
+    for arn in policies:
+        iam.attach_user_policy(UserName="alice", PolicyArn=arn)
+    attached = iam.list_attached_user_policies(UserName="alice", PathPrefix="/1/")["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == policies[1:]
+    holders = lambda **filters: [user["UserName"] for user in iam.list_entities_for_policy(PolicyArn=policies[0], **filters)["PolicyUsers"]]
+    assert holders() == holders(PolicyUsageFilter="PermissionsBoundary") == holders(EntityFilter="User") == holders(PathPrefix="/team/") == ["alice"]
+    iam.detach_user_policy(UserName="alice", PolicyArn=policies[0])
+    assert holders(PolicyUsageFilter="PermissionsPolicy") == holders(EntityFilter="Role") == holders(PathPrefix="/other/") == []
+    bounding = iam.list_policies(PolicyUsageFilter="PermissionsBoundary")["Policies"]
+    assert [policy["Arn"] for policy in bounding] == policies[:1]
+    first = iam.list_user_tags(UserName="alice", MaxItems=2)
+    rest = iam.list_user_tags(UserName="alice", MaxItems=2, Marker=first["Marker"])
+    assert [tag["Key"] for tag in first["Tags"] + rest["Tags"]] == ["a", "b", "c"] and not rest["IsTruncated"]  # K264
+    iam.create_policy_version(PolicyArn=policies[0], PolicyDocument=allow("kms:List*"))
+    first = iam.list_policy_versions(PolicyArn=policies[0], MaxItems=1)
+    rest = iam.list_policy_versions(PolicyArn=policies[0], Marker=first["Marker"])
+    assert [version["VersionId"] for version in first["Versions"] + rest["Versions"]] == ["v2", "v1"]
+    for wrong in (0, 1001):
+        assert f"Value '{wrong}' at 'maxItems'" in refused("ValidationError", raw_iam(server).list_users, MaxItems=wrong)  # K264
+
+
+def raw_iam(server):
+    """A client that sends what it is told to."""
+    config = botocore.config.Config(parameter_validation=False, retries={"max_attempts": 0})
+    key, secret = server.credentials[OWNER]
+    return boto3.client("iam", endpoint_url=server.endpoint, region_name="us-east-1", config=config, aws_access_key_id=key, aws_secret_access_key=secret)

@@ -54,6 +54,7 @@ const RULES: &[(&str, Rule)] = &[
     ("KeyUsage", Rule::Enum(&["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"])),
     ("Origin", Rule::Enum(&["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"])),
     ("Operations", Rule::EnumList(GRANT_OPERATIONS)),
+    ("DryRunModifiers", Rule::EnumList(&["IGNORE_CIPHERTEXT"])),
 ];
 
 fn is_word(char: char) -> bool {
@@ -119,7 +120,15 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     // [K156] The plaintext would go out in the clear.
     ("Decrypt", &["Recipient"]),
     ("GenerateDataKey", &["Recipient"]),
-    ("GenerateRandom", &["Recipient"]),
+    ("GenerateRandom", &["Recipient", "CustomKeyStoreId"]),
+    ("CreateKey", &["CustomKeyStoreId", "XksKeyId"]), // [K76]
+    ("ListKeys", &["ResourceOwners"]),
+    ("ListRetirableGrants", &["RetiringServicePrincipal"]),
+    ("CreateRole", &["MaxSigninSessionDuration"]),
+    ("UpdateRole", &["MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"]),
+    ("AssumeRole", &["ProvidedContexts", "MinimumSessionTokenSize"]),
+    ("GetFederationToken", &["MinimumSessionTokenSize"]),
+    ("GetSessionToken", &["MinimumSessionTokenSize"]),
 ];
 
 /// The member of a request, if there is one, that this release does not support.

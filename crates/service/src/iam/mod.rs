@@ -38,7 +38,7 @@ pub use users::*;
 use crate::call::Call;
 use crate::entities::Tags;
 use crate::error::{Error, IamCode};
-use crate::paging::PageSize;
+use crate::paging::{self, Page, PageSize};
 use crate::principals::bind;
 use crate::state::State;
 
@@ -199,6 +199,23 @@ fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result
 fn arn(call: &Call<'_>, kind: &str, path: &str, name: &str) -> Result<String, Error> {
     let account = call.account()?;
     Ok(format!("arn:{}:iam::{account}:{kind}{path}{name}", call.state.partition(account)))
+}
+
+/// One page of a list of IAM (K264).
+fn page<T>(
+    call: &Call<'_>,
+    list: &str,
+    max_items: Option<usize>,
+    marker: Option<&str>,
+    items: impl Iterator<Item = T>,
+    place: impl Fn(&T) -> String,
+) -> Result<Page<T>, Error> {
+    let wrong = |must: &str| Err(violation(&max_items.unwrap_or_default().to_string(), "maxItems", must));
+    match max_items {
+        Some(0) => wrong("have value greater than or equal to 1"),
+        Some(many) if many > ITEMS_PER_PAGE.max => wrong("have value less than or equal to 1000"),
+        _ => paging::page(call, list, ITEMS_PER_PAGE, max_items, marker, items, place),
+    }
 }
 
 /// Reads a policy that somebody wants to attach (A110).

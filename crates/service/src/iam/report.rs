@@ -4,13 +4,12 @@ use serde::Serialize;
 
 use super::managed::Managed;
 use super::{
-    About, AttachedPermissionsBoundary, AttachedPolicy, EncodedDocument, ITEMS_PER_PAGE, IsoSeconds, PolicyShape, PolicyVersionShape, SERVICE, Tag,
-    may, shown_tags,
+    About, AttachedPermissionsBoundary, AttachedPolicy, EncodedDocument, IsoSeconds, PolicyShape, PolicyVersionShape, SERVICE, Tag, may, page,
+    shown_tags,
 };
 use crate::aws_managed;
 use crate::call::Outcome;
 use crate::entities::{Group, InlinePolicies, Role, User};
-use crate::paging::page;
 use crate::principals::shown;
 use crate::state::State;
 
@@ -215,7 +214,7 @@ operation! {
         let wanted = |entry: &Entry<'_>| input.filter.as_ref().is_none_or(|names| names.iter().any(|name| name == entry.filter_name()));
         let list = format!("GetAccountAuthorizationDetails\n{:?}", input.filter);
         let entries = entries(state, account).filter(wanted);
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), entries, Entry::place)?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), entries, Entry::place)?;
         let mut output = GetAccountAuthorizationDetailsOutput { is_truncated: page.next_marker.is_some(), ..Default::default() };
         output.marker = page.next_marker;
         for entry in page.items {
@@ -244,8 +243,9 @@ pub struct ListAccountAliasesOutput {
 
 operation! {
     ListAccountAliases { marker: Option<String>, max_items: Option<usize> } reads -> ListAccountAliasesOutput,
-    |_input, call| {
+    |input, call| {
         may(call, "ListAccountAliases", "*", About::default())?;
+        page(call, "ListAccountAliases", input.max_items, input.marker.as_deref(), std::iter::empty::<()>(), |()| String::new())?;
         Ok(Outcome::unchanged(ListAccountAliasesOutput { account_aliases: [], is_truncated: false }))
     }
 }

@@ -7,14 +7,14 @@ use keyward_policy::{KeyName, Values};
 use serde::Serialize;
 
 use super::names::{USER_NAME_CHARS_MAX, name, path, violation};
+use super::users::tags_page;
 use super::{
-    About, AttachedPermissionsBoundary, EncodedDocument, ITEMS_PER_PAGE, IsoSeconds, ListTagsOutput, SERVICE, Tag, arn, may, no_such, pairs, refused,
+    About, AttachedPermissionsBoundary, EncodedDocument, IsoSeconds, ListTagsOutput, SERVICE, Tag, arn, may, no_such, page, pairs, refused,
     requested_tags, shown_tags, trust_policy, with_tags, without_tags,
 };
 use crate::call::{Call, Nothing, Outcome};
 use crate::entities::{Change, Entity, EntityKey, Role};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
 use crate::principals::shown;
 use crate::state::State;
 use crate::tokens::new_id;
@@ -200,7 +200,7 @@ operation! {
         may(call, "ListRoles", &arn, About::default())?;
         let roles = call.state.roles(call.account()?).filter(|role| role.path.starts_with(&prefix));
         let list = format!("ListRoles\n{prefix}");
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), roles, |role| role.name.to_lowercase())?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), roles, |role| role.name.to_lowercase())?;
         let roles = page.items.into_iter().map(|role| RoleShape::listed(call.state, role)).collect();
         Ok(Outcome::unchanged(ListRolesOutput { roles, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
@@ -256,10 +256,10 @@ operation! {
 }
 
 operation! {
-    ListRoleTags { role_name: String } reads -> ListTagsOutput,
+    ListRoleTags { role_name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListTagsOutput,
     |input, call| {
         let role = permitted_role(call, "ListRoleTags", &input.role_name, About::default())?;
-        Ok(Outcome::unchanged(ListTagsOutput { tags: shown_tags(&role.tags), is_truncated: false }))
+        Ok(Outcome::unchanged(tags_page(call, &role.arn, &role.tags, input.max_items, input.marker.as_deref())?))
     }
 }
 
@@ -273,9 +273,11 @@ pub struct ListInstanceProfilesForRoleOutput {
 }
 
 operation! {
-    ListInstanceProfilesForRole { role_name: String } reads -> ListInstanceProfilesForRoleOutput,
+    ListInstanceProfilesForRole { role_name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListInstanceProfilesForRoleOutput,
     |input, call| {
-        permitted_role(call, "ListInstanceProfilesForRole", &input.role_name, About::default())?;
+        let role = permitted_role(call, "ListInstanceProfilesForRole", &input.role_name, About::default())?;
+        let list = format!("ListInstanceProfilesForRole\n{}", role.arn);
+        page(call, &list, input.max_items, input.marker.as_deref(), std::iter::empty::<()>(), |()| String::new())?;
         Ok(Outcome::unchanged(ListInstanceProfilesForRoleOutput { instance_profiles: [], is_truncated: false }))
     }
 }

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use keyward_authz::UniqueId;
-use keyward_policy::{KeyName, Values};
+use keyward_policy::{Arn, KeyName, Values};
 use serde::Serialize;
 
 use super::names::{USER_NAME_CHARS_MAX, name, path};
 use super::{
-    About, AttachedPermissionsBoundary, ITEMS_PER_PAGE, IsoSeconds, SERVICE, Tag, arn, may, no_such, pairs, refused, requested_tags, shown_tags,
-    with_tags, without_tags,
+    About, AttachedPermissionsBoundary, IsoSeconds, SERVICE, Tag, arn, may, no_such, page, pairs, refused, requested_tags, shown_tags, with_tags,
+    without_tags,
 };
 use crate::call::{Call, Nothing, Outcome};
 use crate::caller::Identity;
-use crate::entities::{Change, Entity, EntityKey, User};
+use crate::entities::{Change, Entity, EntityKey, Tags, User};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
 use crate::tokens::new_id;
 
 /// A user in an answer (K272).
@@ -191,7 +190,7 @@ operation! {
         may(call, "ListUsers", &arn, About::default())?;
         let users = call.state.users(call.account()?).filter(|user| user.path.starts_with(&prefix));
         let list = format!("ListUsers\n{prefix}");
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
         let users = page.items.into_iter().map(|user| UserShape::listed(user)).collect();
         Ok(Outcome::unchanged(ListUsersOutput { users, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
@@ -228,12 +227,20 @@ operation! {
 pub struct ListTagsOutput {
     pub tags: Vec<Tag>,
     pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+/// A page of tags, by key.
+pub(super) fn tags_page(call: &Call<'_>, of: &Arn, tags: &Tags, max_items: Option<usize>, marker: Option<&str>) -> Result<ListTagsOutput, Error> {
+    let page = page(call, &format!("Tags\n{of}"), max_items, marker, shown_tags(tags).into_iter(), |tag| tag.key.clone())?;
+    Ok(ListTagsOutput { tags: page.items, is_truncated: page.next_marker.is_some(), marker: page.next_marker })
 }
 
 operation! {
-    ListUserTags { user_name: String } reads -> ListTagsOutput,
+    ListUserTags { user_name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListTagsOutput,
     |input, call| {
         let user = permitted_user(call, "ListUserTags", &input.user_name, About::default())?;
-        Ok(Outcome::unchanged(ListTagsOutput { tags: shown_tags(&user.tags), is_truncated: false }))
+        Ok(Outcome::unchanged(tags_page(call, &user.arn, &user.tags, input.max_items, input.marker.as_deref())?))
     }
 }

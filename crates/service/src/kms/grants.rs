@@ -316,6 +316,7 @@ pub struct ListGrants {
     pub marker: Option<String>,
     pub grant_id: Option<String>,
     pub grantee_principal: Option<String>,
+    pub grantee_service_principal: Option<String>,
 }
 
 /// A grant in a list (K197).
@@ -369,8 +370,13 @@ impl Operate for ListGrants {
         let wanted = |grant: &&Arc<Grant>| {
             self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
                 && self.grantee_principal.as_deref().is_none_or(|principal| principal == grant.terms.grantee.as_str())
+                && self
+                    .grantee_service_principal
+                    .as_deref()
+                    .is_none_or(|service| matches!(&grant.terms.grantee, GrantPrincipal::Service { name } if **name == *service))
         };
-        let list = format!("ListGrants\n{}\n{:?}\n{:?}", key.arn(), self.grant_id, self.grantee_principal);
+        let grantees = (&self.grantee_principal, &self.grantee_service_principal);
+        let list = format!("ListGrants\n{}\n{:?}\n{grantees:?}", key.arn(), self.grant_id);
         let grants = call.state.grants(key.arn()).filter(wanted);
         let page = page(call, &list, GRANTS_PER_PAGE, self.limit, self.marker.as_deref(), grants, place)?;
         Ok(Outcome::unchanged(ListGrantsOutput::of(call.state, page)))
@@ -394,7 +400,7 @@ impl ListGrantsOutput {
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ListRetirableGrants {
-    pub retiring_principal: String,
+    pub retiring_principal: Option<String>,
     pub limit: Option<usize>,
     pub marker: Option<String>,
 }
@@ -406,15 +412,16 @@ impl Operate for ListRetirableGrants {
     const MUTATES: bool = false;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        let retiring_principal = Some(self.retiring_principal.as_str());
+        let retiring_principal = self.retiring_principal.as_deref();
         ListParameters { retiring_principal, ..ListParameters::of(self.limit, self.marker.as_deref()) }.on(None)
     }
 
     /// (A409) Keys and their policies are not consulted, and grants on foreign keys are listed too.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
         let (facts, account) = (call.facts().clone(), call.account()?);
-        let unknown = || Error::UnknownPrincipal(self.retiring_principal.clone());
-        let arn: Arn = self.retiring_principal.parse().map_err(|_| unknown())?;
+        let retiring = self.retiring_principal.ok_or_else(|| Error::Validation("RetiringPrincipal is required.".to_owned()))?; // [K24]
+        let unknown = || Error::UnknownPrincipal(retiring.clone());
+        let arn: Arn = retiring.parse().map_err(|_| unknown())?;
         let pattern = no_resource(call)?;
         let request = Request::new(permission(Operation::ListRetirableGrants)?, &facts);
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &request)?;
