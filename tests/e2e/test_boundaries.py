@@ -350,3 +350,21 @@ def raw_iam(server):
     config = botocore.config.Config(parameter_validation=False, retries={"max_attempts": 0})
     key, secret = server.credentials[OWNER]
     return boto3.client("iam", endpoint_url=server.endpoint, region_name="us-east-1", config=config, aws_access_key_id=key, aws_secret_access_key=secret)
+
+
+def test_a_grant_is_what_its_request_says(server):
+    kms, iam = server.kms(), server.client("iam")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    iam.create_role(RoleName="tr", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{OWNER}:root"))
+    sessions = f"arn:aws:sts::{OWNER}:assumed-role"
+    for nobody in (f"{sessions}/tr", f"{sessions}/tr/", f"{sessions}/TR/s", f"{sessions}/tr/s/x", f"arn:aws:sts::{OWNER}:federated-user/a/b"):
+        assert nobody in refused("InvalidArnException", kms.create_grant, KeyId=key, GranteePrincipal=nobody, Operations=["Decrypt"])  # A605
+    grantee = f"{sessions}/tr/s"
+    for kind in ("EncryptionContextSubset", "EncryptionContextEquals"):
+        wanted = {"KeyId": key, "GranteePrincipal": grantee, "Operations": ["Decrypt"], "Constraints": {kind: {}}}
+        assert "at least one pair" in refused("ValidationException", kms.create_grant, **wanted)  # A610
+    text = refused("ValidationException", kms.create_grant, KeyId=key, GranteePrincipal=grantee, Operations=[])
+    assert text.endswith("Value '[]' at 'operations' failed to satisfy constraint: Member must have length greater than or equal to 1")  # K195
+    made = [kms.create_grant(KeyId=key, GranteePrincipal=grantee, Operations=some, Name="n") for some in (["Encrypt", "Decrypt"], ["Decrypt", "Encrypt"])]
+    assert made[0]["GrantId"] == made[1]["GrantId"] and made[0]["GrantToken"] != made[1]["GrantToken"]  # A617
+    assert kms.create_grant(KeyId=key, GranteePrincipal=grantee, Operations=["Decrypt"], Name="n")["GrantId"] != made[0]["GrantId"]

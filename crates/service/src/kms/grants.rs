@@ -1,6 +1,7 @@
 //! Grants (§6; K195–K198).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyward_authz::{Grant, GrantConstraints, GrantId, GrantOperation, GrantPrincipal, GrantRequest, Operation, Request, Resource, Target};
@@ -174,7 +175,7 @@ impl Operate for CreateGrant {
             return Err(Error::DryRun); // [A618]
         }
         // [A617] The same name with the same terms is the same grant.
-        let same = |grant: &&Arc<Grant>| self.name.is_some() && grant.name == self.name && grant.terms == terms;
+        let same = |grant: &&Arc<Grant>| self.name.is_some() && grant.name == self.name && are_the_same(&grant.terms, &terms);
         let (id, changes) = match call.state.grants(key.arn()).find(same) {
             Some(grant) => (grant.id.clone(), Vec::new()),
             None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => return Err(Error::LimitExceeded(None)),
@@ -228,6 +229,10 @@ impl CreateGrant {
         if constraints.encryption_context_equals.is_some() && constraints.encryption_context_subset.is_some() {
             return Err(Error::Validation("More than one constraint supplied".to_owned())); // [K196]
         }
+        // A constraint without pairs would be none, and count as one where a policy asks for its type [A552].
+        if constraints.encryption_context().is_some_and(Pairs::is_empty) {
+            return Err(Error::Validation("A grant constraint holds at least one pair.".to_owned()));
+        }
         let too_much =
             |pairs: &Pairs| pairs.len() > CONSTRAINT_PAIRS_MAX || pairs.values().any(|value| value.chars().count() > CONSTRAINT_VALUE_CHARS_MAX);
         if constraints.encryption_context().is_some_and(too_much) {
@@ -256,6 +261,12 @@ impl CreateGrant {
         request.parameters = parameters;
         Ok(request)
     }
+}
+
+/// (A617) Operations are a set, in whatever order they are named.
+fn are_the_same(a: &GrantRequest, b: &GrantRequest) -> bool {
+    let operations = |terms: &GrantRequest| terms.operations.iter().map(|operation| operation.name()).collect::<BTreeSet<_>>();
+    operations(a) == operations(b) && (&a.grantee, &a.constraints, &a.retiring) == (&b.grantee, &b.constraints, &b.retiring)
 }
 
 /// (A603) (A610) What the key's type does not allow; known only after authorization (A901).
@@ -289,10 +300,14 @@ fn check_principal(state: &State, partition: Partition, named: Option<&str>) -> 
     let exists = match (arn.service(), arn.resource()) {
         ("iam", "root") => true,
         ("iam", resource) if resource.starts_with("user/") || resource.starts_with("role/") => living(state, &arn).is_some(),
-        ("sts", _) => match arn.resource_after("assumed-role").and_then(|rest| rest.split('/').next()) {
-            // The role sessions of EC2's own infrastructure exist only inside EC2 [A1110].
-            Some(role) => role.starts_with("aws:") || arn.account().and_then(|account| state.role(account, role)).is_some(),
-            None => arn.resource_after("federated-user").is_some(),
+        ("sts", _) => match arn.resource_after("assumed-role").map(|rest| rest.split_once('/')) {
+            Some(Some((role, session))) => {
+                let there = || arn.account().and_then(|account| state.role(account, role)).is_some_and(|there| there.name == role);
+                // The role sessions of EC2's own infrastructure exist only inside EC2 [A1110].
+                !session.is_empty() && !session.contains('/') && (role.starts_with("aws:") || there())
+            }
+            Some(None) => false,
+            None => arn.resource_after("federated-user").is_some_and(|name| !name.is_empty() && !name.contains('/')),
         },
         _ => false,
     };
