@@ -368,3 +368,16 @@ def test_a_grant_is_what_its_request_says(server):
     made = [kms.create_grant(KeyId=key, GranteePrincipal=grantee, Operations=some, Name="n") for some in (["Encrypt", "Decrypt"], ["Decrypt", "Encrypt"])]
     assert made[0]["GrantId"] == made[1]["GrantId"] and made[0]["GrantToken"] != made[1]["GrantToken"]  # A617
     assert kms.create_grant(KeyId=key, GranteePrincipal=grantee, Operations=["Decrypt"], Name="n")["GrantId"] != made[0]["GrantId"]
+
+
+def test_grants_are_found_by_what_the_list_shows(server):
+    kms, iam = server.kms(), server.client("iam")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    gone = iam.create_user(UserName="gone")["User"]
+    kms.create_grant(KeyId=key, GranteePrincipal=gone["Arn"], RetiringPrincipal=gone["Arn"], Operations=["Decrypt"])
+    found = lambda principal: [grant["GranteePrincipal"] for grant in kms.list_grants(KeyId=key, GranteePrincipal=principal)["Grants"]]
+    assert found(gone["Arn"]) == [gone["Arn"]] and len(kms.list_retirable_grants(RetiringPrincipal=gone["Arn"])["Grants"]) == 1
+    iam.delete_user(UserName="gone")
+    iam.create_user(UserName="gone")
+    assert found(gone["UserId"]) == [gone["UserId"]] and found(gone["Arn"]) == []  # K197
+    assert kms.list_retirable_grants(RetiringPrincipal=gone["Arn"])["Grants"] == []  # A606

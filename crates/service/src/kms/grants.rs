@@ -384,7 +384,7 @@ impl Operate for ListGrants {
         let _ = permit;
         let wanted = |grant: &&Arc<Grant>| {
             self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
-                && self.grantee_principal.as_deref().is_none_or(|principal| principal == grant.terms.grantee.as_str())
+                && self.grantee_principal.as_deref().is_none_or(|principal| principal == shown_principal(call.state, &grant.terms.grantee))
                 && self
                     .grantee_service_principal
                     .as_deref()
@@ -446,6 +446,9 @@ impl Operate for ListRetirableGrants {
         // Grants live in one Region, and a Region's endpoint lists its own.
         let region = call.region().clone();
         let grants = call.state.grants_retirable_by(arn.as_str()).filter(move |grant| *grant.key.region() == region);
+        // One whose retiring principal is gone does not name a successor of that name [A606].
+        let named = |grant: &&Arc<Grant>| grant.terms.retiring.as_ref().is_some_and(|retiring| shown_principal(call.state, retiring) == arn.as_str());
+        let grants = grants.filter(named);
         let list = format!("ListRetirableGrants\n{arn}");
         let page = page(call, &list, GRANTS_PER_PAGE, self.limit, self.marker.as_deref(), grants, place)?;
         Ok(Outcome::unchanged(ListGrantsOutput::of(call.state, page)))
