@@ -342,14 +342,15 @@ def test_lists_of_iam_are_filtered_and_paged(server):
     rest = iam.list_policy_versions(PolicyArn=policies[0], Marker=first["Marker"])
     assert [version["VersionId"] for version in first["Versions"] + rest["Versions"]] == ["v2", "v1"]
     for wrong in (0, 1001):
-        assert f"Value '{wrong}' at 'maxItems'" in refused("ValidationError", raw_iam(server).list_users, MaxItems=wrong)  # K264
+        assert f"Value '{wrong}' at 'maxItems'" in refused("ValidationError", raw_client(server, "iam").list_users, MaxItems=wrong)  # K264
 
 
-def raw_iam(server):
+def raw_client(server, service, key=None):
     """A client that sends what it is told to."""
     config = botocore.config.Config(parameter_validation=False, retries={"max_attempts": 0})
-    key, secret = server.credentials[OWNER]
-    return boto3.client("iam", endpoint_url=server.endpoint, region_name="us-east-1", config=config, aws_access_key_id=key, aws_secret_access_key=secret)
+    id, secret = (key["AccessKeyId"], key["SecretAccessKey"]) if key else server.credentials[OWNER]
+    own = {"region_name": "us-east-1", "config": config, "aws_access_key_id": id, "aws_secret_access_key": secret}
+    return boto3.client(service, endpoint_url=server.endpoint, **own)
 
 
 def test_a_grant_is_what_its_request_says(server):
@@ -381,3 +382,29 @@ def test_grants_are_found_by_what_the_list_shows(server):
     iam.create_user(UserName="gone")
     assert found(gone["UserId"]) == [gone["UserId"]] and found(gone["Arn"]) == []  # K197
     assert kms.list_retirable_grants(RetiringPrincipal=gone["Arn"])["Grants"] == []  # A606
+
+
+def test_session_tags_are_what_tags_can_be(server):
+    server.client("iam").create_role(
+        RoleName="app",
+        AssumeRolePolicyDocument=policy({"Effect": "Allow", "Principal": {"AWS": OWNER}, "Action": ["sts:AssumeRole", "sts:TagSession"]}),
+    )
+    key = user(server, "caller", p=allow("sts:*"))
+    sts = raw_client(server, "sts", key)
+    role = {"RoleArn": f"arn:aws:iam::{OWNER}:role/app", "RoleSessionName": "session"}
+    wrong = {
+        "length less than or equal to 128": ("k" * 129, "v"),
+        "length greater than or equal to 1": ("", "v"),
+        "length less than or equal to 256": ("k", "v" * 257),
+        "regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+": ("k\0", "v"),
+        "regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*": ("k", "a\nb"),
+    }
+    for text, (name, value) in wrong.items():
+        for call, parameters in ((sts.assume_role, role), (sts.get_federation_token, {"Name": "bob"})):
+            message = refused("ValidationError", call, Tags=[{"Key": name, "Value": value}], **parameters)  # K20, K276
+            assert message.endswith(text) and "at 'tags.1.member." in message
+    assert "aws:" in refused("InvalidParameterValue", sts.assume_role, Tags=[{"Key": "AWS:foo", "Value": "v"}], **role)
+    assert "Duplicate" in refused("InvalidParameterValue", sts.assume_role, Tags=[{"Key": key, "Value": "v"} for key in "aA"], **role)
+    for wrong_id in ("x", "x" * 1225, "a b"):
+        assert "at 'externalId'" in refused("ValidationError", sts.assume_role, ExternalId=wrong_id, **role)
+    sts.assume_role(Tags=[{"Key": "Kostenstelle Süd", "Value": ""}], ExternalId="a/b:c", **role)

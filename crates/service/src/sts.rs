@@ -15,7 +15,7 @@ use crate::call::{Call, Operate, Outcome, raw, raw_parameters};
 use crate::caller::{Identity, Session, SessionKind, SessionPolicy};
 use crate::entities::{Role, Tags};
 use crate::error::{Error, IamCode};
-use crate::iam::{IsoSeconds, Tag, refused, usable, violation};
+use crate::iam::{IsoSeconds, Tag, Text, proper_tags, refused, usable, violation};
 use crate::tokens::{IssuedCredentials, issue, new_id, open_from_client};
 
 const SERVICE: &str = "sts";
@@ -150,11 +150,7 @@ fn session_policies(call: &Call<'_>, inline: Option<String>, managed: Option<Vec
 }
 
 fn session_tags(tags: Option<Vec<Tag>>) -> Result<Tags, Error> {
-    let tags: Tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-    let duplicate = |at: usize, name: &str| tags.iter().take(at).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name));
-    if tags.iter().enumerate().any(|(at, (name, _))| duplicate(at, name)) {
-        return Err(refused(IamCode::InvalidParameterValue, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
-    }
+    let tags = proper_tags(tags, IamCode::InvalidParameterValue)?;
     if tags.len() > SESSION_TAGS_MAX {
         return Err(violation("[…]", "tags", &format!("have length less than or equal to {SESSION_TAGS_MAX}")));
     }
@@ -259,6 +255,12 @@ impl Operate for AssumeRole {
         let seconds = between(self.duration_seconds.unwrap_or(ROLE_SESSION_S_DEFAULT), "durationSeconds", SESSION_S_MIN, 43_200)?;
         let policies = session_policies(call, self.policy, self.policy_arns)?;
         let requested = session_tags(self.tags)?;
+        for (at, key) in self.transitive_tag_keys.iter().flatten().enumerate() {
+            Text::TAG_KEY.check(key, &format!("transitiveTagKeys.{}.member", at + 1))?;
+        }
+        if let Some(id) = &self.external_id {
+            Text::EXTERNAL_ID.check(id, "externalId")?;
+        }
         if matches!(call.caller.identity, Identity::Root { .. }) {
             return Err(refused(IamCode::AccessDenied, "Roles may not be assumed by root accounts."));
         }

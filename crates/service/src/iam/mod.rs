@@ -27,7 +27,7 @@ pub use groups::*;
 pub use holders::*;
 pub(crate) use managed::usable;
 pub use managed::*;
-pub(crate) use names::violation;
+pub(crate) use names::{Text, violation};
 pub use report::*;
 pub use roles::*;
 pub use service_linked::*;
@@ -97,20 +97,26 @@ fn pairs(tags: &Tags) -> BTreeMap<String, String> {
 
 /// Tags to set: IAM keeps the letter case of keys but tells them apart ignoring it (K271).
 fn requested_tags(tags: Option<Vec<Tag>>) -> Result<Tags, Error> {
+    within_tag_limit(proper_tags(tags, IamCode::InvalidInput)?)
+}
+
+/// Tags as IAM and STS take them; `code` is that of what no constraint of the model says.
+///
+/// # Errors
+/// For characters and lengths (K20), keys that are AWS's own, and keys that are there twice.
+pub(crate) fn proper_tags(tags: Option<Vec<Tag>>, code: IamCode) -> Result<Tags, Error> {
     let tags: Tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
     for (at, (key, value)) in tags.iter().enumerate() {
-        let (key_length, value_length) = (key.chars().count(), value.chars().count());
-        if key_length == 0 || key_length > 128 || value_length > 256 {
-            return Err(refused(IamCode::ValidationError, "A tag key has 1 to 128 characters, a tag value at most 256."));
-        }
+        Text::TAG_KEY.check(key, &format!("tags.{}.member.key", at + 1))?;
+        Text::TAG_VALUE.check(value, &format!("tags.{}.member.value", at + 1))?;
         if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-            return Err(refused(IamCode::InvalidInput, "Tag keys beginning with aws: are reserved for system use."));
+            return Err(refused(code, "Tag keys beginning with aws: are reserved for system use."));
         }
         if tags.iter().take(at).any(|(earlier, _)| earlier.eq_ignore_ascii_case(key)) {
-            return Err(refused(IamCode::InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+            return Err(refused(code, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
         }
     }
-    within_tag_limit(tags)
+    Ok(tags)
 }
 
 fn within_tag_limit(tags: Tags) -> Result<Tags, Error> {
