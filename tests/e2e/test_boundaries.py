@@ -10,7 +10,7 @@ import boto3
 import botocore.auth
 import botocore.config
 import pytest
-from botocore.auth import S3SigV4QueryAuth, SigV4QueryAuth
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
@@ -408,3 +408,22 @@ def test_session_tags_are_what_tags_can_be(server):
     for wrong_id in ("x", "x" * 1225, "a b"):
         assert "at 'externalId'" in refused("ValidationError", sts.assume_role, ExternalId=wrong_id, **role)
     sts.assume_role(Tags=[{"Key": "Kostenstelle Süd", "Value": ""}], ExternalId="a/b:c", **role)
+
+
+def test_whoever_speaks_no_protocol_is_told_so(server):
+    def call(method="POST", path="/", **headers):
+        request = AWSRequest(method, server.endpoint + path, headers={name.replace("_", "-"): value for name, value in headers.items()}, data=b"{}")
+        SigV4Auth(Credentials(*server.credentials[OWNER]), "kms", "us-east-1").add_auth(request)
+        answer = URLLib3Session().send(request.prepare())
+        return answer.status_code, answer.headers["Content-Type"], answer.content
+
+    nothing = (404, "text/xml", b"<UnknownOperationException/>")  # K12
+    target, json_type = "TrentService.ListKeys", "application/x-amz-json-1.1"
+    assert call(X_Amz_Target=target, Content_Type=json_type)[0] == call(X_Amz_Target=target, Content_Type=json_type + "; charset=utf-8")[0] == 200
+    for wrong in ("text/plain", "application/json", "application/x-www-form-urlencoded"):
+        assert call(X_Amz_Target=target, Content_Type=wrong) == nothing  # K3
+    assert call(X_Amz_Target=target) == call(Content_Type=json_type) == call("GET") == call("PUT") == nothing
+    assert call(path="/x", X_Amz_Target=target, Content_Type=json_type) == nothing
+    assert call(X_Amz_Target="Other.ListKeys", Content_Type=json_type)[::2] == (400, b'{"__type":"UnknownOperationException"}')
+    text = refused("ValidationException", server.kms().create_key, CustomerMasterKeySpec="ML_DSA_44", KeyUsage="SIGN_VERIFY")
+    assert "Value 'ML_DSA_44' at 'customerMasterKeySpec' failed to satisfy constraint: Member must satisfy enum value set" in text  # K72

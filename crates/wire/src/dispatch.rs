@@ -110,6 +110,10 @@ impl Service {
     }
 
     fn failure(self, request_id: &str, error: &AwsError) -> Answered {
+        // [K12] To who speaks none of our protocols.
+        if (error.code, error.status) == ("UnknownOperationException", 404) {
+            return Answered { status: 404, content_type: XML, body: b"<UnknownOperationException/>".to_vec() };
+        }
         match self.namespace() {
             Some(namespace) => {
                 let body = xml::error(namespace, request_id, error.status, error.code, error.message.as_deref().unwrap_or_default());
@@ -456,7 +460,7 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
         return Err((Service::Kms, "Unknown".to_owned(), unknown(404)));
     }
     match (&parts.method, parts.headers.get("x-amz-target")) {
-        (&Method::POST, Some(target)) => {
+        (&Method::POST, Some(target)) if has_content_type(parts, "application/x-amz-json-1.") => {
             let named = target.to_str().ok().and_then(service_and_operation);
             let (service, operation) = named.ok_or_else(|| (Service::Kms, "Unknown".to_owned(), unknown(400)))?;
             let operation = operation.to_owned();
@@ -465,15 +469,15 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
                 _ => Err((service, operation, service.malformed(String::new()))),
             }
         }
-        (&Method::POST, None) if is_form(parts) => form(signed, body),
+        (&Method::POST, None) if has_content_type(parts, "application/x-www-form-urlencoded") => form(signed, body),
         (&Method::GET, None) if !signed.query.is_empty() => form(signed, signed.query.as_bytes()),
         _ => Err((Service::Kms, "Unknown".to_owned(), unknown(404))),
     }
 }
 
-fn is_form(parts: &Parts) -> bool {
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.starts_with("application/x-www-form-urlencoded")
+/// (K3)
+fn has_content_type(parts: &Parts, start: &str) -> bool {
+    parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|content_type| content_type.starts_with(start))
 }
 
 fn form(signed: &SignedParts<'_>, form: &[u8]) -> Result<Asked, (Service, String, AwsError)> {
