@@ -427,3 +427,8 @@ def test_whoever_speaks_no_protocol_is_told_so(server):
     assert call(X_Amz_Target="Other.ListKeys", Content_Type=json_type)[::2] == (400, b'{"__type":"UnknownOperationException"}')
     text = refused("ValidationException", server.kms().create_key, CustomerMasterKeySpec="ML_DSA_44", KeyUsage="SIGN_VERIFY")
     assert "Value 'ML_DSA_44' at 'customerMasterKeySpec' failed to satisfy constraint: Member must satisfy enum value set" in text  # K72
+
+
+def test_a_limit_says_which_it_is(server):
+    text = refused("LimitExceededException", server.kms().create_key, Policy=policy(root(OWNER), {**root(OWNER), "Sid": "x" * 33_000}))
+    assert "the limit is 32768 bytes" in text  # A107

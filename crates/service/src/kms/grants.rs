@@ -178,7 +178,10 @@ impl Operate for CreateGrant {
         let same = |grant: &&Arc<Grant>| self.name.is_some() && grant.name == self.name && are_the_same(&grant.terms, &terms);
         let (id, changes) = match call.state.grants(key.arn()).find(same) {
             Some(grant) => (grant.id.clone(), Vec::new()),
-            None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => return Err(Error::LimitExceeded(None)),
+            None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => {
+                let message = format!("Grants per key quota is {GRANTS_PER_KEY_MAX}, and this key has as many.");
+                return Err(Error::LimitExceeded(Some(message)));
+            }
             None => {
                 let id = new_grant_id(call.env)?;
                 let issuing_account = call.account().unwrap_or(key.arn().account());

@@ -33,7 +33,8 @@ pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
 pub(crate) fn checked(state: &State, key: &KeyArn, text: &str) -> Result<ResourcePolicy, Error> {
     if text.len() > KEY_POLICY_BYTES_MAX {
         // [A107]
-        return Err(Error::LimitExceeded(None));
+        let message = format!("The key policy is {} bytes long; the limit is {KEY_POLICY_BYTES_MAX} bytes.", text.len());
+        return Err(Error::LimitExceeded(Some(message)));
     }
     let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;
     let bound = bind(state, &policy, key.region().partition()).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
