@@ -432,3 +432,28 @@ def test_whoever_speaks_no_protocol_is_told_so(server):
 def test_a_limit_says_which_it_is(server):
     text = refused("LimitExceededException", server.kms().create_key, Policy=policy(root(OWNER), {**root(OWNER), "Sid": "x" * 33_000}))
     assert "the limit is 32768 bytes" in text  # A107
+
+
+def test_iam_takes_what_its_model_allows(server):
+    iam = raw_client(server, "iam")
+    text = refused("ValidationError", iam.get_account_authorization_details, Filter=["User", "X"])
+    assert "Value '[User, X]' at 'filter'" in text and "[User, Role, Group, LocalManagedPolicy, AWSManagedPolicy]" in text  # K22
+    trusting = trust(f"arn:aws:iam::{OWNER}:root")
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=trusting, Description="für\nalle")
+    assert iam.get_role(RoleName="r")["Role"]["Description"] == "für\nalle"
+    calls = [
+        (iam.create_role, {"RoleName": "s", "AssumeRolePolicyDocument": trusting, "Description": "a\0b"}),
+        (iam.update_role, {"RoleName": "r", "Description": "a\x01b"}),
+        (iam.update_role_description, {"RoleName": "r", "Description": "€"}),
+        (iam.create_policy, {"PolicyName": "p", "PolicyDocument": allow("kms:*"), "Description": "x" * 1001}),
+    ]
+    for call, parameters in calls:
+        assert "at 'description' failed to satisfy constraint" in refused("ValidationError", call, **parameters)
+    assert "at 'tags.1.member.value'" in refused("ValidationError", iam.tag_role, RoleName="r", Tags=[{"Key": "k", "Value": "a\x07b"}])
+    iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
+    task = iam.delete_service_linked_role(RoleName="AWSServiceRoleForAutoScaling")["DeletionTaskId"]
+    assert task.startswith("task/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling/")
+    assert iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"] == "SUCCEEDED"
+    for invented in ("task/aws-service-role/x/y/1", task.replace("autoscaling", "spot"), task[:-1], "nonsense"):
+        refused("NoSuchEntity", iam.get_service_linked_role_deletion_status, DeletionTaskId=invented)
+    refused("NoSuchEntity", server.client("iam", OTHER).get_service_linked_role_deletion_status, DeletionTaskId=task)

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::names::{GROUP_NAME_CHARS_MAX, name, path, violation};
 use super::{
-    About, EncodedDocument, IsoSeconds, SERVICE, Tag, arn, counted, identity_policy, may, page, pairs, refused, requested_tags, shown_tags,
-    with_tags, without_tags,
+    About, EncodedDocument, IsoSeconds, SERVICE, Tag, arn, counted, described, identity_policy, may, page, pairs, refused, requested_tags,
+    shown_tags, with_tags, without_tags,
 };
 use crate::aws_managed::{self, AwsManagedPolicy};
 use crate::call::{Call, Nothing, Outcome};
@@ -226,6 +226,7 @@ operation! {
     makes -> PolicyOutput,
     |input, call| {
         name(&input.policy_name, "policyName", GROUP_NAME_CHARS_MAX)?;
+        described(input.description.as_deref())?;
         let (account, path) = (call.account()?, path(input.path)?);
         let arn = arn(call, "policy", &path, &input.policy_name)?;
         let tags = requested_tags(input.tags)?;

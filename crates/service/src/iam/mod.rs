@@ -224,6 +224,11 @@ fn page<T>(
     }
 }
 
+/// Checks a description, if there is one (K20).
+fn described(text: Option<&str>) -> Result<(), Error> {
+    text.map_or(Ok(()), |text| Text::DESCRIPTION.check(text, "description"))
+}
+
 /// Reads a policy that somebody wants to attach (A110).
 fn identity_policy(text: &str) -> Result<Policy, Error> {
     Policy::parse_strict(PolicyKind::Identity, text).map_err(|issue| refused(IamCode::MalformedPolicyDocument, &issue.message))

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::managed::Managed;
 use super::{
     About, AttachedPermissionsBoundary, AttachedPolicy, EncodedDocument, IsoSeconds, PolicyShape, PolicyVersionShape, SERVICE, Tag, may, page,
-    shown_tags,
+    shown_tags, violation,
 };
 use crate::aws_managed;
 use crate::call::Outcome;
@@ -158,6 +158,9 @@ pub struct GetAccountAuthorizationDetailsOutput {
     pub marker: Option<String>,
 }
 
+/// What the report can be cut down to.
+const FILTERS: [&str; 5] = ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"];
+
 /// One entry of the report, in the order in which pages show them.
 enum Entry<'s> {
     User(&'s User),
@@ -209,6 +212,12 @@ operation! {
     GetAccountAuthorizationDetails { filter: Option<Vec<String>>, marker: Option<String>, max_items: Option<usize> }
     reads -> GetAccountAuthorizationDetailsOutput,
     |input, call| {
+        let unknown = input.filter.iter().flatten().find(|name| !FILTERS.contains(&name.as_str()));
+        if unknown.is_some() {
+            let asked = input.filter.as_deref().unwrap_or_default().join(", ");
+            let must = format!("satisfy constraint: [Member must satisfy enum value set: [{}]]", FILTERS.join(", "));
+            return Err(violation(&format!("[{asked}]"), "filter", &must)); // [K22]
+        }
         may(call, "GetAccountAuthorizationDetails", "*", About::default())?;
         let (state, account) = (call.state, call.account()?);
         let wanted = |entry: &Entry<'_>| input.filter.as_ref().is_none_or(|names| names.iter().any(|name| name == entry.filter_name()));

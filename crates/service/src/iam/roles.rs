@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::names::{USER_NAME_CHARS_MAX, name, path, violation};
 use super::users::tags_page;
 use super::{
-    About, AttachedPermissionsBoundary, EncodedDocument, IsoSeconds, ListTagsOutput, SERVICE, Tag, arn, may, no_such, page, pairs, refused,
-    requested_tags, shown_tags, trust_policy, with_tags, without_tags,
+    About, AttachedPermissionsBoundary, EncodedDocument, IsoSeconds, ListTagsOutput, SERVICE, Tag, arn, described, may, no_such, page, pairs,
+    refused, requested_tags, shown_tags, trust_policy, with_tags, without_tags,
 };
 use crate::call::{Call, Nothing, Outcome};
 use crate::entities::{Change, Entity, EntityKey, Role};
@@ -123,6 +123,7 @@ operation! {
     } makes -> RoleOutput,
     |input, call| {
         name(&input.role_name, "roleName", USER_NAME_CHARS_MAX)?;
+        described(input.description.as_deref())?;
         let (account, path) = (call.account()?, path(input.path)?);
         let session_s_max = session_length(input.max_session_duration)?;
         let arn = arn(call, "role", &path, &input.role_name)?;
@@ -218,6 +219,7 @@ operation! {
 operation! {
     UpdateRole { role_name: String, description: Option<String>, max_session_duration: Option<u32> } changes -> Nothing,
     |input, call| {
+        described(input.description.as_deref())?;
         let mut role = changeable(call, "UpdateRole", &input.role_name, About::default())?;
         role.session_s_max = session_length(input.max_session_duration.or(Some(role.session_s_max)))?;
         role.description = input.description.or(role.description);
@@ -228,6 +230,7 @@ operation! {
 operation! {
     UpdateRoleDescription { role_name: String, description: String } changes -> RoleOutput,
     |input, call| {
+        described(Some(&input.description))?;
         let mut role = changeable(call, "UpdateRoleDescription", &input.role_name, About::default())?;
         role.description = Some(input.description);
         Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, put(role)))
