@@ -41,20 +41,21 @@ pub(crate) fn bind(state: &State, policy: &Policy, partition: Partition) -> Resu
     Ok(bound)
 }
 
-/// The text of a policy as it is read back: the bare id stands where a principal is gone (A206) (K287). What else the
-/// text says of that name, in a condition, stays (A206).
+/// The text of a policy as it is read back: the bare id stands where a principal is gone (A206) (K287), and the new ARN
+/// where it was renamed. What else the text says of that name, in a condition, stays (A206).
 pub(crate) fn shown(state: &State, policy: &ResourcePolicy) -> String {
     let text = policy.policy.text();
-    let gone = |entry: &'_ PrincipalEntry| {
-        let id = policy.bound.get(&*entry.text).filter(|id| state.arn_of(id) != Some(&*entry.text))?;
-        matches!(entry.kind, PrincipalKind::User(_) | PrincipalKind::Role(_)).then(|| (entry.span, id))
+    let changed = |entry: &'_ PrincipalEntry| {
+        let id = policy.bound.get(&*entry.text)?;
+        let now = state.arn_of(id).unwrap_or(&id.0).to_owned();
+        (matches!(entry.kind, PrincipalKind::User(_) | PrincipalKind::Role(_)) && now != *entry.text).then_some((entry.span, now))
     };
-    let mut gone: Vec<_> = entries(&policy.policy).filter_map(gone).collect();
-    gone.sort_unstable_by_key(|(span, _)| span.start);
+    let mut changed: Vec<_> = entries(&policy.policy).filter_map(changed).collect();
+    changed.sort_unstable_by_key(|(span, _)| span.start);
     let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
-    for (span, id) in gone {
+    for (span, now) in changed {
         shown.push_str(text.get(at..span.start as usize).unwrap_or_default());
-        shown.push_str(&format!("\"{id}\""));
+        shown.push_str(&format!("\"{now}\""));
         at = span.end as usize;
     }
     shown.push_str(text.get(at..).unwrap_or_default());

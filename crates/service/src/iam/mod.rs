@@ -3,6 +3,7 @@
 //! Every operation names its permission on one resource and is decided by the engine that decides KMS calls. The
 //! permission comes before existence: who may not see a user does not learn whether there is one.
 
+mod absent;
 mod access_keys;
 mod groups;
 mod holders;
@@ -22,6 +23,7 @@ use keyward_policy::{AccountId, Action, KeyName, Policy, PolicyKind, Values};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+pub use absent::*;
 pub use access_keys::*;
 pub use groups::*;
 pub use holders::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_authz::UniqueId;
+use keyward_authz::{Grant, GrantPrincipal, UniqueId};
 use keyward_policy::{Arn, KeyName, Values};
 use serde::Serialize;
 
@@ -13,8 +13,9 @@ use super::{
 };
 use crate::call::{Call, Nothing, Outcome};
 use crate::caller::Identity;
-use crate::entities::{Change, Entity, EntityKey, Tags, User};
+use crate::entities::{AccessKey, AccessKeyOwner, Change, Entity, EntityKey, Tags, User};
 use crate::error::{Error, IamCode};
+use crate::state::State;
 use crate::tokens::new_id;
 
 /// A user in an answer (K272).
@@ -148,6 +149,59 @@ operation! {
         let user = permitted_user(call, "GetUser", &name, About::default())?;
         Ok(Outcome::unchanged(UserOutput { user: UserShape::of(&user) }))
     }
+}
+
+operation! {
+    UpdateUser { user_name: String, new_path: Option<String>, new_user_name: Option<String> } changes -> Nothing,
+    |input, call| {
+        let new_path = input.new_path.map(|given| path(Some(given))).transpose()?;
+        if let Some(new_name) = &input.new_user_name {
+            name(new_name, "newUserName", USER_NAME_CHARS_MAX)?;
+        }
+        let user = permitted_user(call, "UpdateUser", &input.user_name, About::default())?;
+        let (name, path) = (input.new_user_name.unwrap_or_else(|| user.name.clone()), new_path.unwrap_or_else(|| user.path.clone()));
+        // Whoever renames needs the permission on the new name too.
+        let arn = arn(call, "user", &path, &name)?;
+        may(call, "UpdateUser", &arn, About::default())?;
+        if call.state.user(user.account, &name).is_some_and(|other| other.id != user.id) {
+            return Err(refused(IamCode::EntityAlreadyExists, &format!("User with name {name} already exists.")));
+        }
+        let arn: Arn = arn.parse().map_err(|_| Error::Internal("a user ARN that is none"))?;
+        let mut changes = renamed_keys(call.state, &user, &name);
+        changes.extend(renamed_grants(call.state, &user.id, &arn));
+        if !name.eq_ignore_ascii_case(&user.name) {
+            changes.push(Change::Delete(EntityKey::User(user.account, user.name.clone())));
+        }
+        changes.extend(put(User { arn, name, path, ..User::clone(&user) }));
+        Ok(Outcome::changed(Nothing {}, changes))
+    }
+}
+
+/// A user's access keys, which name their owner.
+fn renamed_keys(state: &State, user: &User, name: &str) -> Vec<Change> {
+    let keys = super::access_keys::of_user(state, user);
+    let owner = || AccessKeyOwner::User { account: user.account, name: name.to_owned() };
+    keys.map(|key| Change::Put(Entity::AccessKey(Arc::new(AccessKey { owner: owner(), ..AccessKey::clone(key) })))).collect()
+}
+
+/// (A606) The grants that name somebody, who is called otherwise from now on.
+fn renamed_grants(state: &State, id: &UniqueId, arn: &Arn) -> Vec<Change> {
+    let names = |principal: &GrantPrincipal| matches!(principal, GrantPrincipal::Aws { bound: Some(bound), .. } if bound == id);
+    let renamed = |principal: &GrantPrincipal| match principal {
+        GrantPrincipal::Aws { bound, .. } if names(principal) => GrantPrincipal::Aws { arn: arn.clone(), bound: bound.clone() },
+        other => other.clone(),
+    };
+    let grants = state.all_keys().flat_map(|key| state.grants(key.arn()));
+    let concerned = grants.filter(|grant| names(&grant.terms.grantee) || grant.terms.retiring.as_ref().is_some_and(names));
+    concerned
+        .flat_map(|grant| {
+            let mut changed = Grant::clone(grant);
+            changed.terms.grantee = renamed(&grant.terms.grantee);
+            changed.terms.retiring = grant.terms.retiring.as_ref().map(renamed);
+            // Deleted first: it is found by its names.
+            [Change::Delete(EntityKey::Grant(grant.key.clone(), grant.id.clone())), Change::Put(Entity::Grant(Arc::new(changed)))]
+        })
+        .collect()
 }
 
 operation! {
