@@ -252,3 +252,39 @@ def test_signatures_are_good_for_one_service_only(server):
     assert (status, answer["Keys"]) == (200, [])
     status, answer = signed_json(server, server.credentials[OWNER], "iam", "TrentService.ListKeys")
     assert answer["message"] == "Credential should be scoped to correct service: 'kms'."  # K32, T6
+
+
+def test_a_user_stays_itself_under_another_name(server):
+    kms, iam = server.kms(), server.client("iam")
+    made = iam.create_user(UserName="old", Tags=[{"Key": "team", "Value": "orders"}])["User"]
+    iam.create_user(UserName="taken")
+    key = kms.create_key(Policy=policy(root(OWNER), {"Effect": "Allow", "Principal": {"AWS": made["Arn"]}, "Action": "kms:Encrypt", "Resource": "*"}))
+    key = key["KeyMetadata"]["Arn"]
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=made["Arn"], RetiringPrincipal=made["Arn"], Operations=["Decrypt"])["GrantId"]
+    mine = iam.create_access_key(UserName="old")["AccessKey"]
+    assert refused("EntityAlreadyExists", iam.update_user, UserName="old", NewUserName="TAKEN") == "User with name TAKEN already exists."
+    iam.update_user(UserName="old", NewUserName="new", NewPath="/team/")
+    arn = f"arn:aws:iam::{OWNER}:user/team/new"
+    assert server.client("sts", credentials=mine).get_caller_identity()["Arn"] == arn
+    got = iam.get_user(UserName="new")["User"]
+    assert (got["Arn"], got["UserId"], got["Tags"]) == (arn, made["UserId"], made["Tags"])
+    refused("NoSuchEntity", iam.get_user, UserName="old")
+    # A206, A606: key policies and grants mean the user, whatever it is called.
+    own = server.kms(credentials=mine)
+    blob = own.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    assert own.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    assert f'"{arn}"' in kms.get_key_policy(KeyId=key)["Policy"]
+    assert [entry["GranteePrincipal"] for entry in kms.list_grants(KeyId=key, GranteePrincipal=arn)["Grants"]] == [arn]
+    iam.create_user(UserName="old")
+    other = server.kms(credentials=iam.create_access_key(UserName="old")["AccessKey"])
+    refused("AccessDeniedException", other.encrypt, KeyId=key, Plaintext=b"x")
+    refused("AccessDeniedException", other.decrypt, CiphertextBlob=blob)
+    own.retire_grant(KeyId=key, GrantId=grant)
+    iam.update_user(UserName="new", NewUserName="NEW")
+    assert [user["UserName"] for user in iam.list_users()["Users"]] == ["NEW", "old", "taken"]
+    for call in (iam.list_mfa_devices, iam.list_ssh_public_keys, iam.list_signing_certificates, iam.list_service_specific_credentials):
+        answer = call(UserName="NEW")  # K285
+        assert [value for name, value in answer.items() if isinstance(value, list)] == [[]]
+    assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == []
+    assert refused("NoSuchEntity", iam.delete_login_profile, UserName="NEW") == "Login Profile for User NEW cannot be found."
+    refused("NoSuchEntity", iam.remove_role_from_instance_profile, InstanceProfileName="p", RoleName="r")

@@ -8,14 +8,14 @@
 //! use std::sync::Arc;
 //! use keyward_analysis::Estate;
 //! use keyward_authz::{Grant, KeyFacts, Principal, Subject};
-//! use keyward_policy::AccountId;
+//! use keyward_policy::{AccountId, Partition};
 //!
 //! /// An estate of one account with nobody but its root user.
 //! struct Alone(AccountId);
 //!
 //! impl Estate for Alone {
 //!     fn subjects(&self) -> impl Iterator<Item = Subject> {
-//!         std::iter::once(Subject::new(Principal::Root { account: self.0 }))
+//!         std::iter::once(Subject::new(Principal::Root { account: self.0, partition: Partition::Aws }))
 //!     }
 //!     fn holds(&self, account: AccountId) -> bool {
 //!         account == self.0

@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_delegation_lets_in_whoever_identity_policies_let_in() {
-        let root = Subject::new(Principal::Root { account: "111122223333".parse().unwrap() });
+        let root = Subject::new(Principal::Root { account: "111122223333".parse().unwrap(), partition: keyward_policy::Partition::Aws });
         let subjects = [role("111122223333", "ops", &[ADMINISTRATOR]), role("111122223333", "none", &[]), root];
         let expected = [
             "Always: 111122223333:role/ops by key policy statement 1 with p on role/ops statement 1",

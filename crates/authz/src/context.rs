@@ -282,7 +282,7 @@ impl<'a> RequestContext<'a> {
                 let name = arn.resource_after("federated-user").unwrap_or_default();
                 Values::one_or_absent(arn.account().map(|account| format!("{account}:{name}")))
             }
-            Principal::Root { account } => Values::One(Cow::Owned(account.to_string())),
+            Principal::Root { account, .. } => Values::One(Cow::Owned(account.to_string())),
             Principal::Service { .. } => Values::Absent,
         }
     }
@@ -319,7 +319,7 @@ mod tests {
 
     /// Everything that can be known about a request, whatever it is for.
     fn values(permission: KmsPermission, asked: &[KeyName]) -> Vec<bool> {
-        let mut subject = Subject::new(Principal::Root { account: "111122223333".parse().unwrap() });
+        let mut subject = Subject::new(Principal::Root { account: "111122223333".parse().unwrap(), partition: keyward_policy::Partition::Aws });
         subject.tags = BTreeMap::from([("x".into(), "y".into())]);
         let mut call = CallFacts::new("us-east-1".parse().unwrap());
         call.via = Some(Via::service_door("s3.us-east-1.amazonaws.com"));

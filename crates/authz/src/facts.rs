@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_policy::{AccountId, Action, Arn, KeyName, MapContext, Policy, Presumption, Region, Values};
+use keyward_policy::{AccountId, Action, Arn, KeyName, MapContext, Partition, Policy, Presumption, Region, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::grant::{Grant, GrantRequest};
@@ -57,6 +57,8 @@ pub enum Principal {
     Root {
         /// The account.
         account: AccountId,
+        /// The account's partition (A121).
+        partition: Partition,
     },
     /// A service that calls for itself (A208).
     Service {
@@ -71,7 +73,7 @@ impl Principal {
         match self {
             Self::User { arn, .. } | Self::FederatedUser { arn, .. } => arn.account(),
             Self::RoleSession { role, .. } => role.account(),
-            Self::Root { account } => Some(*account),
+            Self::Root { account, .. } => Some(*account),
             Self::Service { .. } => None,
         }
     }
@@ -81,7 +83,7 @@ impl Principal {
         match self {
             Self::User { arn, .. } | Self::FederatedUser { arn, .. } => Cow::Borrowed(arn.as_str()),
             Self::RoleSession { session, .. } => Cow::Borrowed(session.as_str()),
-            Self::Root { account } => Cow::Owned(format!("arn:aws:iam::{account}:root")),
+            Self::Root { account, partition } => Cow::Owned(format!("arn:{partition}:iam::{account}:root")),
             Self::Service { name } => Cow::Borrowed(name),
         }
     }

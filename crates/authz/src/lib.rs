@@ -6,9 +6,9 @@
 //!
 //! ```
 //! use keyward_authz::{CallFacts, KeyArn, Principal, Request, Resource, Subject, Target, authorize};
-//! use keyward_policy::Action;
+//! use keyward_policy::{Action, Partition};
 //!
-//! let root = Subject::new(Principal::Root { account: "111122223333".parse()? });
+//! let root = Subject::new(Principal::Root { account: "111122223333".parse()?, partition: Partition::Aws });
 //! let call = CallFacts::new("us-east-1".parse()?);
 //! let target = Target::new(Resource::None { pattern: "arn:aws:kms:us-east-1:111122223333:*".into() });
 //! let decision = authorize(&root, &target, &Request::new(Action::parse("kms:ListKeys")?, &call));

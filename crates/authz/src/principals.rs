@@ -1,6 +1,6 @@
 //! Whom a Principal element means (§1.2, §2).
 
-use keyward_policy::{PrincipalElement, PrincipalEntry, PrincipalKind};
+use keyward_policy::{Arn, PrincipalElement, PrincipalEntry, PrincipalKind};
 
 use crate::facts::{Principal, ResourcePolicy, Subject};
 
@@ -38,17 +38,20 @@ fn entry_admission(entry: &PrincipalEntry, policy: &ResourcePolicy, subject: &Su
 
 /// The caller named as itself: by ARN, by unique id, as a service.
 fn named(entry: &PrincipalEntry, policy: &ResourcePolicy, principal: &Principal) -> Option<Admission> {
-    // [A206] A stored ARN means the entity that bore it then.
-    let same_entity = |id: &Option<_>| policy.bound.get(&*entry.text).is_none_or(|bound| id.as_ref() == Some(bound));
+    // [A206] A stored ARN means the entity that bore it then, whatever it is called now.
+    let means = |named: &Arn, arn: &Arn, id: &Option<_>| match policy.bound.get(&*entry.text) {
+        Some(bound) => id.as_ref() == Some(bound),
+        None => named == arn,
+    };
     let by_id = |id: &Option<crate::names::UniqueId>| id.as_ref().is_some_and(|id| *id.0 == *entry.text); // [A207]
     match (principal, &entry.kind) {
-        (Principal::User { arn, id }, PrincipalKind::User(named)) if arn == named && same_entity(id) => Some(Admission::Direct),
+        (Principal::User { arn, id }, PrincipalKind::User(named)) if means(named, arn, id) => Some(Admission::Direct),
         (Principal::User { id, .. }, PrincipalKind::UniqueId) if by_id(id) => Some(Admission::Direct),
-        (Principal::RoleSession { role, id, .. }, PrincipalKind::Role(named)) if role == named && same_entity(id) => Some(Admission::Bounded),
+        (Principal::RoleSession { role, id, .. }, PrincipalKind::Role(named)) if means(named, role, id) => Some(Admission::Bounded),
         (Principal::RoleSession { id, .. }, PrincipalKind::UniqueId) if by_id(id) => Some(Admission::Bounded),
         (Principal::RoleSession { session, .. }, PrincipalKind::RoleSession(named)) if session == named => Some(Admission::Direct), // [A205]
         (Principal::FederatedUser { arn, .. }, PrincipalKind::FederatedUser(named)) if arn == named => Some(Admission::Direct),
-        (Principal::FederatedUser { user: Some(user), user_id, .. }, PrincipalKind::User(named)) if user == named && same_entity(user_id) => {
+        (Principal::FederatedUser { user: Some(user), user_id, .. }, PrincipalKind::User(named)) if means(named, user, user_id) => {
             Some(Admission::Bounded)
         }
         (Principal::FederatedUser { user_id, .. }, PrincipalKind::UniqueId) if by_id(user_id) => Some(Admission::Bounded),
@@ -72,8 +75,8 @@ fn exempted(element: &PrincipalElement, policy: &ResourcePolicy, principal: &Pri
     let listed = |wanted: Admission, kinds: &dyn Fn(&PrincipalKind) -> bool| {
         element.entries.iter().any(|entry| kinds(&entry.kind) && named(entry, policy, principal) == Some(wanted))
     };
-    let account =
-        || element.entries.iter().any(|entry| matches!(entry.kind, PrincipalKind::Account(account) if principal.account() == Some(account)));
+    let is_account = |entry: &PrincipalEntry| matches!(entry.kind, PrincipalKind::Account(account) if principal.account() == Some(account));
+    let account = || element.entries.iter().any(|entry| is_account(entry) && same_partition(&entry.text, principal));
     if element.entries.iter().any(|entry| entry.kind == PrincipalKind::Everyone) {
         return true;
     }
@@ -92,8 +95,9 @@ fn same_partition(text: &str, principal: &Principal) -> bool {
     let caller = match principal {
         Principal::User { arn, .. } | Principal::FederatedUser { arn, .. } => arn.partition(),
         Principal::RoleSession { role, .. } => role.partition(),
-        // Neither names a partition of its own.
-        Principal::Root { .. } | Principal::Service { .. } => return true,
+        Principal::Root { partition, .. } => partition.as_str(),
+        // A service calls under no account, so no account ARN is its.
+        Principal::Service { .. } => return true,
     };
     !text.starts_with("arn:") || text.split(':').nth(1) == Some(caller)
 }

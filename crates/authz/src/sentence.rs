@@ -307,7 +307,7 @@ mod tests {
         };
         let user = "arn:aws:iam::111122223333:user/team/ann";
         named(Principal::User { arn: user.parse().unwrap(), id: None }, user);
-        named(Principal::Root { account: OWN.parse().unwrap() }, "arn:aws:iam::111122223333:root");
+        named(Principal::Root { account: OWN.parse().unwrap(), partition: keyward_policy::Partition::Aws }, "arn:aws:iam::111122223333:root");
         let federated = "arn:aws:sts::111122223333:federated-user/bob";
         named(Principal::FederatedUser { arn: federated.parse().unwrap(), user: None, user_id: None }, federated);
         named(Principal::Service { name: "logs.us-east-1.amazonaws.com".into() }, "logs.us-east-1.amazonaws.com");

@@ -496,7 +496,10 @@ fn principal(case: &Case) -> Result<(Principal, Option<&CasePrincipal>), String>
     let listed = |arn: &str| case.setup.principals.iter().find(|principal| principal.arn == arn);
     let id = |principal: Option<&CasePrincipal>| principal.and_then(|principal| principal.unique_id.as_deref()).map(|id| UniqueId(id.into()));
     match (arn.service(), arn.resource()) {
-        ("iam", "root") => Ok((Principal::Root { account: arn.account().ok_or("no account")? }, None)),
+        ("iam", "root") => {
+            let partition = arn.partition().parse().map_err(|error: keyward_policy::ParseArnError| error.to_string())?;
+            Ok((Principal::Root { account: arn.account().ok_or("no account")?, partition }, None))
+        }
         ("iam", _) => {
             let user = listed(arn.as_str());
             Ok((Principal::User { id: id(user), arn }, user))

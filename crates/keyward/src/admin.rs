@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_authz::AuthorizationMessage;
-use keyward_policy::{AccountId, Region};
+use keyward_policy::{AccountId, Partition, Region};
 use keyward_service::{Answer, Host, Question, admin};
 use keyward_store::{SqliteStore, private_file};
 use serde::de::DeserializeOwned;
@@ -38,7 +38,7 @@ pub(crate) struct EstateArgs {
 #[derive(Deserialize, Serialize)]
 pub(crate) enum Ask {
     Status,
-    CreateAccount { id: Option<AccountId>, name: Option<String> },
+    CreateAccount { id: Option<AccountId>, name: Option<String>, partition: Partition },
     ListAccounts,
     Credentials { account: Option<AccountId> },
     CreateDoor { service: String, region: Region },
@@ -78,6 +78,7 @@ pub(crate) struct AccountEntry {
     pub(crate) account_id: AccountId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
+    pub(crate) partition: Partition,
     pub(crate) created: jiff::Timestamp,
     pub(crate) users: usize,
     pub(crate) roles: usize,
@@ -98,7 +99,7 @@ impl From<admin::RevealedKey> for RootCredentials {
     fn from(key: admin::RevealedKey) -> Self {
         Self {
             account_id: key.account,
-            arn: format!("arn:aws:iam::{}:root", key.account),
+            arn: format!("arn:{}:iam::{}:root", key.partition, key.account),
             access_key_id: key.access_key_id,
             secret_access_key: (*key.secret_access_key).clone(),
         }
@@ -170,14 +171,15 @@ fn answer(host: &Host, place: &Place, ask: Ask) -> anyhow::Result<serde_json::Va
                 accounts: accounts.len(),
             })
         }
-        Ask::CreateAccount { id, name } => {
+        Ask::CreateAccount { id, name, partition } => {
             let id = id.map_or_else(|| admin::new_account_id(host), Ok)?;
-            serde_json::to_value(RootCredentials::from(admin::create_account(host, id, name)?))
+            serde_json::to_value(RootCredentials::from(admin::create_account(host, id, name, partition)?))
         }
         Ask::ListAccounts => {
             let entry = |account: &Arc<keyward_service::Account>| AccountEntry {
                 account_id: account.id,
                 name: account.name.clone(),
+                partition: account.partition,
                 created: account.created_at,
                 users: state.users(account.id).count(),
                 roles: state.roles(account.id).count(),

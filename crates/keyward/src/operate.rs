@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
-use keyward_policy::AccountId;
+use keyward_policy::{AccountId, Partition};
 
 use crate::admin::{AccountEntry, Ask, EstateArgs, RootCredentials, Status, request};
 use crate::{out, rim};
@@ -31,6 +31,9 @@ enum AccountCommand {
         /// What to call it
         #[arg(long)]
         name: Option<String>,
+        /// Where it is, for good: `aws`, `aws-cn`, `aws-us-gov` or `aws-iso`; it can be called in Regions of that partition only
+        #[arg(long, default_value_t = Partition::Aws)]
+        partition: Partition,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -82,8 +85,8 @@ pub(crate) struct StatusArgs {
 
 pub(crate) fn account(arguments: &AccountArgs) -> anyhow::Result<()> {
     match &arguments.command {
-        AccountCommand::Create { estate, id, name, output } => {
-            let made: RootCredentials = request(estate, Ask::CreateAccount { id: *id, name: name.clone() })?;
+        AccountCommand::Create { estate, id, name, partition, output } => {
+            let made: RootCredentials = request(estate, Ask::CreateAccount { id: *id, name: name.clone(), partition: *partition })?;
             print_credentials(estate, &[made], output.format)
         }
         AccountCommand::List { estate, json } => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use keyward_policy::AccountId;
+use keyward_policy::{AccountId, Partition};
 use keyward_service::{Health, Host, Store, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
@@ -177,7 +177,7 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
         _ => missing.collect(),
     };
     for id in &ids {
-        admin::create_account(host, *id, None)?;
+        admin::create_account(host, *id, None, Partition::default())?;
     }
     if before == 0 || !ids.is_empty() {
         for key in admin::root_access_keys(host, &host.state(), None)? {
@@ -263,7 +263,7 @@ mod tests {
         let (store, is_full) = (MemoryStore::default(), Arc::new(AtomicBool::new(false)));
         let full = Full { store: store.clone(), is_full: is_full.clone() };
         let host = Arc::new(Host::open(Box::new(full), rim::forgotten_root_key().unwrap(), rim::env()).unwrap());
-        let key = admin::create_account(&host, "111122223333".parse().unwrap(), None).unwrap();
+        let key = admin::create_account(&host, "111122223333".parse().unwrap(), None, Partition::Aws).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
         tokio::spawn(keyward_wire::server::serve(listener, host.clone(), std::future::pending()));

@@ -32,9 +32,11 @@ impl FromStr for AccountId {
 }
 
 /// An AWS partition: the first segment of every ARN after `arn`.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Partition {
     /// The commercial Regions.
+    #[default]
     Aws,
     /// The China Regions.
     AwsCn,
@@ -55,6 +57,17 @@ impl Partition {
         }
     }
 
+    /// The Region of its global services, IAM before all: whatever Region a client names, they are called there (K260).
+    pub fn home_region(self) -> Region {
+        let name = match self {
+            Self::Aws => "us-east-1",
+            Self::AwsCn => "cn-north-1",
+            Self::AwsUsGov => "us-gov-west-1",
+            Self::AwsIso => "us-iso-east-1",
+        };
+        Region(name.into())
+    }
+
     /// The host name suffix of the partition's service principals beside `amazonaws.com`.
     pub fn dns_suffix(self) -> &'static str {
         match self {
@@ -62,6 +75,15 @@ impl Partition {
             Self::AwsCn => "amazonaws.com.cn",
             Self::AwsIso => "c2s.ic.gov",
         }
+    }
+}
+
+impl FromStr for Partition {
+    type Err = ParseArnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = [Self::Aws, Self::AwsCn, Self::AwsUsGov, Self::AwsIso];
+        known.into_iter().find(|partition| partition.as_str() == text).ok_or_else(|| ParseArnError::Partition(text.into()))
     }
 }
 
@@ -187,6 +209,9 @@ pub enum ParseArnError {
     /// Not twelve digits.
     #[error("an account id is twelve digits, not `{0}`")]
     AccountId(Box<str>),
+    /// None of AWS's partitions.
+    #[error("a partition is `aws`, `aws-cn`, `aws-us-gov` or `aws-iso`, not `{0}`")]
+    Partition(Box<str>),
     /// Not shaped like a Region.
     #[error("a Region looks like `us-east-1`, not `{0}`")]
     Region(Box<str>),
@@ -245,6 +270,9 @@ mod tests {
         assert_eq!(partition("ap-south-1"), Ok(Partition::Aws));
         assert_eq!(partition("cn-north-1"), Ok(Partition::AwsCn));
         assert_eq!(partition("us-gov-west-1"), Ok(Partition::AwsUsGov));
+        for known in [Partition::Aws, Partition::AwsCn, Partition::AwsUsGov, Partition::AwsIso] {
+            assert_eq!((known.home_region().partition(), known.as_str().parse()), (known, Ok(known)));
+        }
         for wrong in ["", "useast1", "us-east", "US-EAST-1", "us-east-1-2", "us--1"] {
             assert!(partition(wrong).is_err(), "{wrong}");
         }

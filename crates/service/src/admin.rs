@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyward_authz::AuthorizationMessage;
 use keyward_crypto::Purpose;
-use keyward_policy::{AccountId, Policy, PolicyKind, Region};
+use keyward_policy::{AccountId, Partition, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
 use crate::entities::{AccessKey, AccessKeyOwner, Account, Change, Door, Entity, EntityKey, VpcEndpoint};
@@ -18,6 +18,8 @@ use crate::tokens::{new_id, new_secret, seal_for_client};
 pub struct RevealedKey {
     /// The account.
     pub account: AccountId,
+    /// Its partition.
+    pub partition: Partition,
     /// `AKIA…`
     pub access_key_id: String,
     /// 40 characters.
@@ -38,14 +40,14 @@ pub struct RevealedDoor {
 ///
 /// # Errors
 /// [`Error::Validation`] if the account exists; [`Error::Unrecorded`] if it cannot be stored.
-pub fn create_account(host: &Host, id: AccountId, name: Option<String>) -> Result<RevealedKey, Error> {
+pub fn create_account(host: &Host, id: AccountId, name: Option<String>, partition: Partition) -> Result<RevealedKey, Error> {
     host.administer(|state, host| {
         if state.account(id).is_some() {
             return Err(Error::Validation(format!("account {id} exists already")));
         }
-        let account = Account { id, name, email: None, created_at: host.now() };
+        let account = Account { id, name, email: None, partition, created_at: host.now() };
         let (key, stored) = new_access_key(host, AccessKeyOwner::Root { account: id })?;
-        let revealed = RevealedKey { account: id, access_key_id: key.0, secret_access_key: key.1 };
+        let revealed = RevealedKey { account: id, partition, access_key_id: key.0, secret_access_key: key.1 };
         Ok((revealed, vec![Change::Put(Entity::Account(Arc::new(account))), Change::Put(Entity::AccessKey(Arc::new(stored)))]))
     })
 }
@@ -56,7 +58,7 @@ pub fn create_account(host: &Host, id: AccountId, name: Option<String>) -> Resul
 /// [`Error::Validation`] if the service has a door in the Region, or is no name of one.
 pub fn create_door(host: &Host, service: &str, region: &Region) -> Result<RevealedDoor, Error> {
     host.administer(|state, host| {
-        let door = Door::new(service, region.clone(), host.now())
+        let door = Door::new(service, region.clone(), new_id(host.env(), "DOOR", 21)?, host.now())
             .ok_or_else(|| Error::Validation(format!("a service is one label such as s3 or secretsmanager, not `{service}`")))?;
         if state.door(&door.id).is_some() {
             return Err(Error::Validation(format!("{service} has a door in {region} already; delete it with `keyward door delete {}`", door.id)));
@@ -211,7 +213,7 @@ pub fn root_access_keys(host: &Host, state: &State, wanted: Option<AccountId>) -
         let bytes = host.vault().root().open(Purpose::AccessKeySecret, key.id.as_bytes(), &key.secret);
         let bytes = bytes.map_err(|_| Error::Internal("an access key secret does not open under the root key"))?;
         let secret_access_key = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-        keys.push(RevealedKey { account, access_key_id: key.id.clone(), secret_access_key });
+        keys.push(RevealedKey { account, partition: state.partition(account), access_key_id: key.id.clone(), secret_access_key });
     }
     keys.sort_by(|a, b| (a.account, &a.access_key_id).cmp(&(b.account, &b.access_key_id)));
     Ok(keys)

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use keyward_policy::{Policy, PolicyKind};
+use keyward_policy::{Partition, Policy, PolicyKind};
 
 /// A policy of AWS's own.
 pub struct AwsManagedPolicy {
@@ -22,9 +22,9 @@ impl AwsManagedPolicy {
         self.path
     }
 
-    /// `arn:aws:iam::aws:policy/…`
-    pub fn arn(&self) -> String {
-        format!("arn:aws:iam::aws:policy{}{}", self.path, self.name)
+    /// `arn:aws:iam::aws:policy/…`: each partition has its own.
+    pub fn arn(&self, partition: Partition) -> String {
+        format!("arn:{partition}:iam::aws:policy{}{}", self.path, self.name)
     }
 
     /// `ANPA…`: made of the name, so that it is the same everywhere. AWS's own differ.
@@ -44,10 +44,11 @@ pub(crate) fn policies() -> &'static [AwsManagedPolicy] {
     &POLICIES
 }
 
-/// Looks one up by ARN.
-pub(crate) fn policy(arn: &str) -> Option<&'static AwsManagedPolicy> {
-    let name = arn.strip_prefix("arn:aws:iam::aws:policy")?;
-    POLICIES.iter().find(|policy| name.strip_prefix(policy.path) == Some(policy.name))
+/// Looks one up by ARN; with the partition that the ARN is of.
+pub(crate) fn policy(arn: &str) -> Option<(&'static AwsManagedPolicy, Partition)> {
+    let (partition, name) = arn.strip_prefix("arn:")?.split_once(":iam::aws:policy")?;
+    let policy = POLICIES.iter().find(|policy| name.strip_prefix(policy.path) == Some(policy.name))?;
+    Some((policy, partition.parse().ok()?))
 }
 
 static POLICIES: LazyLock<Vec<AwsManagedPolicy>> = LazyLock::new(|| {
@@ -91,7 +92,8 @@ mod tests {
     fn every_document_reads_without_fault() {
         for policy in POLICIES.iter() {
             assert!(policy.document().issues().is_empty(), "{}: {:?}", policy.name(), policy.document().issues());
-            assert!(super::policy(&policy.arn()).is_some());
+            let found = super::policy(&policy.arn(Partition::AwsCn));
+            assert!(found.is_some_and(|(found, partition)| found.name() == policy.name() && partition == Partition::AwsCn));
         }
     }
 }

@@ -73,6 +73,15 @@ pub struct SessionPolicy {
     pub policy: Policy,
 }
 
+/// The door behind a session: a door that is made again under the same name is another one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SessionDoor {
+    /// `s3.ap-south-1`
+    pub id: String,
+    /// The door's unique id.
+    pub unique_id: String,
+}
+
 /// What a session token carries, sealed (T7).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Session {
@@ -100,7 +109,7 @@ pub struct Session {
     pub via: Option<Via>,
     /// The door that made it; the session ends with the door.
     #[serde(default)]
-    pub door: Option<String>,
+    pub door: Option<SessionDoor>,
     /// Where the caller of a forward access session called from, as the service saw it (A514).
     #[serde(default)]
     pub source_ip: Option<IpAddr>,

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::caller::{Caller, Identity, Session, SessionKind};
+use crate::caller::{Caller, Identity, Session, SessionDoor, SessionKind};
 use crate::entities::{AccessKeyOwner, Door};
 use crate::error::Error;
 use crate::iam::IsoSeconds;
@@ -67,7 +67,7 @@ fn door(call: &Call<'_>) -> Result<Arc<Door>, Error> {
 fn issued(call: &Call<'_>, door: &Door, identity: Identity, fill: impl FnOnce(&mut Session)) -> Result<Outcome<ExchangeOutput>, Error> {
     let expires_at = call.now.checked_add(SignedDuration::from_secs(FORWARDED_S)).map_err(|_| Error::Internal("a date out of range"))?;
     let mut session = Session::new(new_id(call.env, "ASIA", 20)?, identity, SessionKind::ServiceDoor, call.now, expires_at);
-    session.door = Some(door.id.clone());
+    session.door = Some(SessionDoor { id: door.id.clone(), unique_id: door.unique_id.clone() });
     fill(&mut session);
     let issued = issue(call.vault.root(), call.env, session)?;
     let credentials = ForwardedCredentials {

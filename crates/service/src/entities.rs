@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use keyward_authz::{AliasName, Grant, GrantId, KeyArn, KeyFacts, KeyId, ResourcePolicy, UniqueId};
 use keyward_crypto::{MaterialId, Sealed};
-use keyward_policy::{AccountId, Arn, Policy, Region};
+use keyward_policy::{AccountId, Arn, Partition, Policy, Region};
 use serde::{Deserialize, Serialize};
 
 pub use organization::{
@@ -26,6 +26,9 @@ pub struct Account {
     /// The address of its root user, where one was given.
     #[serde(default)]
     pub email: Option<String>,
+    /// Its partition, for good: where it can be called, and how the ARNs of everything in it begin (A121).
+    #[serde(default)]
+    pub partition: Partition,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -344,15 +347,18 @@ pub struct Door {
     pub service: String,
     /// The service's Region.
     pub region: Region,
+    /// Tells it from a door that bore its name before and is gone; empty for doors of the first releases.
+    #[serde(default)]
+    pub unique_id: String,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl Door {
     /// A door of a service in a Region; none if the service is not one label such as `s3`.
-    pub fn new(service: &str, region: Region, created_at: Timestamp) -> Option<Self> {
+    pub fn new(service: &str, region: Region, unique_id: String, created_at: Timestamp) -> Option<Self> {
         let label = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        label.then(|| Self { id: format!("{service}.{region}"), service: service.to_owned(), region, created_at })
+        label.then(|| Self { id: format!("{service}.{region}"), service: service.to_owned(), region, unique_id, created_at })
     }
 
     /// The value of `kms:ViaService` of calls through it (A512).

@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use keyward_authz::Explanation;
 use keyward_crypto::{Entropy, Purpose, RootKey};
+use keyward_policy::{AccountId, Partition};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -229,17 +230,22 @@ impl Host {
     /// Finds who calls. `prove` is given the secret and checks the signature with it; unknown ids get a dummy, so
     /// that they cost the same (T8). There is no other way to make a [`Caller`] (T1).
     ///
+    /// `partition` is that of the Region for which the request is signed: credentials of one are unknown in the others (T6).
+    ///
     /// # Errors
     /// [`AuthenticateError`]; a wrong signature is told before an expired session.
     pub fn authenticate<E>(
         &self,
         access_key_id: &str,
         token: Option<&str>,
+        partition: Partition,
         prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>,
     ) -> Result<Caller, AuthenticateError<E>> {
         let state = self.state();
+        let here = |account: Option<AccountId>| account.is_none_or(|account| state.partition(account) == partition);
         if let Some(token) = token {
-            let Some((session, secret)) = self.open_session(access_key_id, token) else { return Err(unknown(prove)) };
+            let opened = self.open_session(access_key_id, token).filter(|(session, _)| here(session.identity.account()));
+            let Some((session, secret)) = opened else { return Err(unknown(prove)) };
             prove(&SecretKey { source: SecretSource::Derived(secret) }).map_err(AuthenticateError::Signature)?;
             if session.expires_at <= self.now() {
                 return Err(AuthenticateError::Expired);
@@ -254,9 +260,11 @@ impl Host {
                 state.user(*account, name).map(|user| Identity::User { account: *account, name: user.name.clone(), id: user.id.clone() })
             }
             // A door's own key signs nothing but exchanges, as the service itself [A208].
-            AccessKeyOwner::Door { door } => state.door(door).map(|door| Identity::Service { name: door.service_principal() }),
+            AccessKeyOwner::Door { door } => {
+                state.door(door).filter(|door| door.region.partition() == partition).map(|door| Identity::Service { name: door.service_principal() })
+            }
         };
-        let Some(identity) = identity else { return Err(unknown(prove)) };
+        let Some(identity) = identity.filter(|identity| here(identity.account())) else { return Err(unknown(prove)) };
         let sealed = SecretSource::Sealed { vault: &self.vault, id: &key.id, sealed: &key.secret };
         prove(&SecretKey { source: sealed }).map_err(AuthenticateError::Signature)?;
         Ok(Caller::authenticated(identity, None, access_key_id.to_owned()))

@@ -34,7 +34,7 @@ mod vault;
 
 pub use aws_managed::AwsManagedPolicy;
 pub use call::{Call, Nothing, Operate, Origin, Outcome};
-pub use caller::{Caller, Identity, Session, SessionKind, SessionPolicy};
+pub use caller::{Caller, Identity, Session, SessionDoor, SessionKind, SessionPolicy};
 pub use entities::{
     AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group,
     Handshake, HandshakeState, InlinePolicies, JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keyward_authz::UniqueId;
-use keyward_policy::{Arn, Policy, PrincipalKind};
+use keyward_authz::{ResourcePolicy, UniqueId};
+use keyward_policy::{Arn, Partition, Policy, PrincipalEntry, PrincipalKind};
 
 use crate::state::State;
 
@@ -13,13 +13,17 @@ pub(crate) struct UnknownPrincipal(pub(crate) String);
 /// Binds the users and roles of a document to who they are at this moment (A206): a successor of the same name is
 /// somebody else. Accounts are not looked up: a key or a role may be shared with whoever lives elsewhere.
 ///
+/// `partition` is that of what the document is about: names of another one are nobody's there (A121).
+///
 /// # Errors
 /// The first entry that names nobody (A130).
-pub(crate) fn bind(state: &State, policy: &Policy) -> Result<BTreeMap<String, UniqueId>, UnknownPrincipal> {
+pub(crate) fn bind(state: &State, policy: &Policy, partition: Partition) -> Result<BTreeMap<String, UniqueId>, UnknownPrincipal> {
     let mut bound = BTreeMap::new();
-    let entries = policy.statements().iter().filter_map(|statement| statement.principal()).flat_map(|principal| &principal.entries);
-    for entry in entries {
+    for entry in entries(policy) {
         let unknown = || UnknownPrincipal(entry.text.to_string());
+        if entry.text.parse::<Arn>().is_ok_and(|arn| arn.partition() != partition.as_str()) {
+            return Err(unknown());
+        }
         match &entry.kind {
             PrincipalKind::User(arn) | PrincipalKind::Role(arn) => {
                 bound.insert(entry.text.to_string(), living(state, arn).ok_or_else(unknown)?);
@@ -35,6 +39,31 @@ pub(crate) fn bind(state: &State, policy: &Policy) -> Result<BTreeMap<String, Un
         }
     }
     Ok(bound)
+}
+
+/// The text of a policy as it is read back: the bare id stands where a principal is gone (A206) (K287), and the new ARN
+/// where it was renamed. What else the text says of that name, in a condition, stays (A206).
+pub(crate) fn shown(state: &State, policy: &ResourcePolicy) -> String {
+    let text = policy.policy.text();
+    let changed = |entry: &'_ PrincipalEntry| {
+        let id = policy.bound.get(&*entry.text)?;
+        let now = state.arn_of(id).unwrap_or(&id.0).to_owned();
+        (matches!(entry.kind, PrincipalKind::User(_) | PrincipalKind::Role(_)) && now != *entry.text).then_some((entry.span, now))
+    };
+    let mut changed: Vec<_> = entries(&policy.policy).filter_map(changed).collect();
+    changed.sort_unstable_by_key(|(span, _)| span.start);
+    let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
+    for (span, now) in changed {
+        shown.push_str(text.get(at..span.start as usize).unwrap_or_default());
+        shown.push_str(&format!("\"{now}\""));
+        at = span.end as usize;
+    }
+    shown.push_str(text.get(at..).unwrap_or_default());
+    shown
+}
+
+fn entries(policy: &Policy) -> impl Iterator<Item = &PrincipalEntry> {
+    policy.statements().iter().filter_map(|statement| statement.principal()).flat_map(|principal| &principal.entries)
 }
 
 /// The unique id of the living user or role with this ARN, path and all (A124).

@@ -10,7 +10,7 @@ mod organizations;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use keyward_policy::{AccountId, Region};
+use keyward_policy::{AccountId, Partition, Region};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -43,6 +43,9 @@ pub struct SeedAccount {
     pub name: Option<String>,
     /// The root user's address, as Organizations shows it.
     pub email: Option<String>,
+    /// `aws`, `aws-cn`, `aws-us-gov` or `aws-iso`: how its ARNs begin and in which Regions it can be called; `aws` if it is missing.
+    #[schemars(with = "Option<String>")]
+    pub partition: Option<Partition>,
     /// The root user's access key; a random one is made if the account is new and this is missing.
     pub root_access_key: Option<SeedAccessKey>,
     /// Customer managed policies by name.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use imbl::{HashMap, OrdMap, OrdSet};
 use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Membership, Principal, Resource, Subject, Target, UniqueId};
-use keyward_policy::{AccountId, Region};
+use keyward_policy::{AccountId, Partition, Region};
 
 use crate::aws_managed;
 use crate::caller::{Caller, Identity, Session};
@@ -295,6 +295,11 @@ impl State {
         self.accounts.get(&id)
     }
 
+    /// The partition of an account; that of most of the world for one that is elsewhere (A121).
+    pub fn partition(&self, id: AccountId) -> Partition {
+        self.account(id).map_or_else(Partition::default, |account| account.partition)
+    }
+
     /// A long-term access key by id.
     pub fn access_key(&self, id: &str) -> Option<&Arc<AccessKey>> {
         self.access_keys.get(id)
@@ -401,7 +406,7 @@ impl State {
     pub fn grants_for(&self, key: &KeyArn, principal: &Principal) -> Vec<Arc<Grant>> {
         let Some(of_key) = self.grants.get(key) else { return Vec::new() };
         let named = |name: &str| of_key.by_grantee.get(name).into_iter().flatten().filter_map(|id| of_key.by_id.get(id)).cloned();
-        let root = principal.account().map(|account| format!("arn:{}:iam::{account}:root", key.region().partition()));
+        let root = principal.account().map(|account| format!("arn:{}:iam::{account}:root", self.partition(account)));
         let mut found: Vec<Arc<Grant>> = named(&principal.caller_arn()).chain(root.iter().flat_map(|root| named(root))).collect();
         match principal {
             Principal::RoleSession { role, .. } => found.extend(named(role.as_str())),
@@ -533,7 +538,7 @@ impl State {
     pub fn policy_document(&self, arn: &str) -> Option<Attached> {
         let policy = match self.policies.get(arn) {
             Some(policy) => policy.default_policy()?.clone(),
-            None => aws_managed::policy(arn)?.document().clone(),
+            None => aws_managed::policy(arn)?.0.document().clone(),
         };
         Some(Attached { policy, name: arn.rsplit('/').next().unwrap_or(arn).into(), arn: Some(arn.into()) })
     }
@@ -561,10 +566,10 @@ impl State {
     /// The same as [`subject`](Self::subject), of somebody who did not call.
     pub(crate) fn subject_of(&self, identity: &Identity, session: Option<&Session>) -> Option<Subject> {
         if let Some(door) = session.and_then(|session| session.door.as_ref()) {
-            self.door(door)?;
+            self.door(&door.id).filter(|there| there.unique_id == door.unique_id)?; // [T7]
         }
         let mut subject = match identity {
-            Identity::Root { account } => Subject::new(Principal::Root { account: *account }),
+            Identity::Root { account } => Subject::new(Principal::Root { account: *account, partition: self.partition(*account) }),
             Identity::Service { name } => Subject::new(Principal::Service { name: name.as_str().into() }),
             Identity::User { account, name, id } => {
                 let user = self.user(*account, name).filter(|user| user.id == *id)?;

@@ -15,8 +15,7 @@ use crate::call::{Call, Operate, Outcome, raw, raw_parameters};
 use crate::caller::{Identity, Session, SessionKind, SessionPolicy};
 use crate::entities::{Role, Tags};
 use crate::error::{Error, IamCode};
-use crate::iam::{IsoSeconds, Tag, refused, violation};
-use crate::state::State;
+use crate::iam::{IsoSeconds, Tag, Text, proper_tags, refused, usable, violation};
 use crate::tokens::{IssuedCredentials, issue, new_id, open_from_client};
 
 const SERVICE: &str = "sts";
@@ -123,8 +122,10 @@ pub struct PolicyDescriptor {
 }
 
 /// Session policies as they are now. A session never gets wider by a later change of the managed policy's document.
-fn session_policies(state: &State, inline: Option<String>, managed: Option<Vec<PolicyDescriptor>>) -> Result<Option<Vec<SessionPolicy>>, Error> {
-    if inline.is_none() && managed.is_none() {
+fn session_policies(call: &Call<'_>, inline: Option<String>, managed: Option<Vec<PolicyDescriptor>>) -> Result<Option<Vec<SessionPolicy>>, Error> {
+    // A client that gives an empty list gives no policy [A219].
+    let managed = managed.unwrap_or_default();
+    if inline.is_none() && managed.is_empty() {
         return Ok(None);
     }
     let malformed = |message: &str| refused(IamCode::MalformedPolicyDocument, message);
@@ -136,23 +137,20 @@ fn session_policies(state: &State, inline: Option<String>, managed: Option<Vec<P
         let policy = Policy::parse_strict(PolicyKind::Identity, &text).map_err(|issue| malformed(&issue.message))?;
         policies.push(SessionPolicy { arn: None, policy });
     }
-    let managed = managed.unwrap_or_default();
     if managed.len() > SESSION_POLICIES_MAX {
         return Err(refused(IamCode::PackedPolicyTooLarge, &format!("A session has at most {SESSION_POLICIES_MAX} managed session policies.")));
     }
     for PolicyDescriptor { arn } in managed {
-        let policy = state.policy_document(&arn).ok_or_else(|| malformed(&format!("Policy {arn} does not exist.")))?.policy;
+        // Another account's policy is as absent as one that nobody has [T16].
+        let usable = usable(call.state, call.account()?, &arn).and_then(|_| call.state.policy_document(&arn));
+        let policy = usable.ok_or_else(|| malformed(&format!("Policy {arn} does not exist.")))?.policy;
         policies.push(SessionPolicy { arn: Some(arn), policy });
     }
     Ok(Some(policies))
 }
 
 fn session_tags(tags: Option<Vec<Tag>>) -> Result<Tags, Error> {
-    let tags: Tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-    let duplicate = |at: usize, name: &str| tags.iter().take(at).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name));
-    if tags.iter().enumerate().any(|(at, (name, _))| duplicate(at, name)) {
-        return Err(refused(IamCode::InvalidParameterValue, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
-    }
+    let tags = proper_tags(tags, IamCode::InvalidParameterValue)?;
     if tags.len() > SESSION_TAGS_MAX {
         return Err(violation("[…]", "tags", &format!("have length less than or equal to {SESSION_TAGS_MAX}")));
     }
@@ -255,8 +253,14 @@ impl Operate for AssumeRole {
             name(identity, "sourceIdentity", 2, 64)?;
         }
         let seconds = between(self.duration_seconds.unwrap_or(ROLE_SESSION_S_DEFAULT), "durationSeconds", SESSION_S_MIN, 43_200)?;
-        let policies = session_policies(call.state, self.policy, self.policy_arns)?;
+        let policies = session_policies(call, self.policy, self.policy_arns)?;
         let requested = session_tags(self.tags)?;
+        for (at, key) in self.transitive_tag_keys.iter().flatten().enumerate() {
+            Text::TAG_KEY.check(key, &format!("transitiveTagKeys.{}.member", at + 1))?;
+        }
+        if let Some(id) = &self.external_id {
+            Text::EXTERNAL_ID.check(id, "externalId")?;
+        }
         if matches!(call.caller.identity, Identity::Root { .. }) {
             return Err(refused(IamCode::AccessDenied, "Roles may not be assumed by root accounts."));
         }
@@ -305,10 +309,13 @@ fn role_named(call: &Call<'_>, text: &str) -> Result<std::sync::Arc<Role>, Error
         (Some(account), Some(name)) => call.state.role(account, name).filter(|role| role.arn == arn).cloned(),
         _ => None,
     };
-    role.ok_or_else(|| {
-        let caller = call.subject.principal.caller_arn();
-        refused(IamCode::AccessDenied, &format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {text}")) // [K267]
-    })
+    role.ok_or_else(|| not_assumed(call, text))
+}
+
+/// The one answer to whoever may not assume a role, there or not (K267) (T16); why is in the trail's explanation.
+fn not_assumed(call: &Call<'_>, role: &str) -> Error {
+    let caller = call.subject.principal.caller_arn();
+    refused(IamCode::AccessDenied, &format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}"))
 }
 
 /// What a caller wants of a role, as conditions see it.
@@ -341,8 +348,8 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
     if wanted.source_identity.is_some() {
         actions.push("sts:SetSourceIdentity");
     }
-    for action in actions {
-        let action = Action::parse(action).map_err(|_| Error::Internal("no such permission"))?;
+    for name in actions {
+        let action = Action::parse(name).map_err(|_| Error::Internal("no such permission"))?;
         let mut request = Request::new(action, facts);
         request.request_tags = (!request_tags.is_empty()).then_some(&request_tags);
         request.parameters = vec![
@@ -354,7 +361,8 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
             let names = wanted.transitive.iter().map(|name| name.as_str().into()).collect();
             request.parameters.push((KeyName::TransitiveTagKeys, Values::Many(names)));
         }
-        call.authorize_as(&subject, &target, &request)?;
+        let decided = call.authorize_as(&subject, &target, &request);
+        decided.map_err(|refused| if name == "sts:AssumeRole" { not_assumed(call, role.arn.as_str()) } else { refused })?;
     }
     Ok(())
 }
@@ -493,10 +501,10 @@ impl Operate for GetFederationToken {
         name(&self.name, "name", 2, 32)?;
         long_term(call, "GetFederationToken")?;
         let seconds = user_session_s(call, self.duration_seconds)?;
-        let policies = session_policies(call.state, self.policy, self.policy_arns)?;
+        let policies = session_policies(call, self.policy, self.policy_arns)?;
         let tags = session_tags(self.tags)?;
         let account = call.account()?;
-        let arn = format!("arn:{}:sts::{account}:federated-user/{}", call.region().partition(), self.name);
+        let arn = format!("arn:{}:sts::{account}:federated-user/{}", call.state.partition(account), self.name);
         let request_tags: BTreeMap<String, String> = tags.iter().cloned().collect();
         let facts = call.facts();
         for (action, asked) in [("sts:GetFederationToken", true), ("sts:TagSession", !tags.is_empty())] {

@@ -235,7 +235,10 @@ impl Told<'_> {
             mfa: session.facts.mfa_present == Some(true),
         });
         let (kind, principal_id, arn, user_name) = match &caller.identity {
-            Identity::Root { account } => ("Root", account.to_string(), format!("arn:aws:iam::{account}:root"), None),
+            Identity::Root { account } => {
+                let arn = format!("arn:{}:iam::{account}:root", self.state.partition(*account));
+                ("Root", account.to_string(), arn, None)
+            }
             Identity::User { account, name, id } => {
                 let arn = self.state.user(*account, name).map(|user| user.arn.to_string());
                 ("IAMUser", id.to_string(), arn.unwrap_or_default(), Some(name.as_str()))

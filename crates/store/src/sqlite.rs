@@ -329,7 +329,7 @@ mod tests {
     }
 
     fn put(id: &str) -> Commit {
-        let account = Account { id: id.parse().unwrap(), name: None, email: None, created_at: Default::default() };
+        let account = Account { id: id.parse().unwrap(), name: None, email: None, partition: Default::default(), created_at: Default::default() };
         let entity = Entity::Account(Arc::new(account));
         Commit { rows: vec![Row { kind: entity.kind(), id: id.into(), body: Some(entity.encode().unwrap()) }], records: vec![record(id)] }
     }

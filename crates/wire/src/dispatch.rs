@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 
 use crate::query::Parameters;
 use crate::signing_keys::SigningKeys;
-use crate::sigv4::{AuthError, Payload, Presented, SignedParts, presented, verify};
-use crate::validation::violations;
+use crate::sigv4::{AuthError, PRESIGNED_S_MAX, Payload, Presented, SKEW_S_MAX, Scope, SignedParts, presented, verify};
+use crate::validation::{unsupported, violations};
 use crate::xml;
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -84,6 +84,11 @@ impl Service {
         }
     }
 
+    /// Whether it is in one Region of its partition only.
+    fn is_global(self) -> bool {
+        matches!(self, Self::Iam | Self::Organizations)
+    }
+
     /// The namespace of its XML; none for JSON services.
     fn namespace(self) -> Option<&'static str> {
         match self {
@@ -109,6 +114,10 @@ impl Service {
     }
 
     fn failure(self, request_id: &str, error: &AwsError) -> Answered {
+        // [K12] To who speaks none of our protocols.
+        if (error.code, error.status) == ("UnknownOperationException", 404) {
+            return Answered { status: 404, content_type: XML, body: b"<UnknownOperationException/>".to_vec() };
+        }
         match self.namespace() {
             Some(namespace) => {
                 let body = xml::error(namespace, request_id, error.status, error.code, error.message.as_deref().unwrap_or_default());
@@ -132,6 +141,12 @@ impl Service {
     fn unauthenticated(self, error: &AuthError) -> AwsError {
         let (code, status) = if self.namespace().is_some() { error.query_code() } else { (error.json_code(), 400) };
         AwsError { code, message: Some(error.to_string()), status, reason: None }
+    }
+
+    /// What AWS has and this release has not: an operation, or a member of one.
+    fn unsupported(self, what: &str) -> AwsError {
+        let code = if self.namespace().is_some() { "ValidationError" } else { "UnsupportedOperationException" };
+        AwsError::new(code, format!("{what} is not supported by this release of Keyward"))
     }
 
     /// What is malformed before it is anything else (K13).
@@ -215,16 +230,19 @@ impl Dispatcher {
             Ok(asked) => asked,
             Err((service, operation, error)) => return self.reject(service, &origin, &operation, error).await,
         };
+        // [K33] Only STS takes presigned requests: one that leaked is a call that anybody can make again.
+        let presigned_s_max = (asked.service == Service::Sts).then_some(PRESIGNED_S_MAX);
         let authenticated = presented(&signed).and_then(|presented| {
+            let presented = presented.presigned_for_at_most(presigned_s_max)?;
             let caller = self.authenticate(&signed, &presented)?;
             let scope = presented.credential.scope();
             // [K32] [T6] A signature is good for the service for which it was made.
             if scope.service != asked.service.name() {
                 return Err(AuthError::Invalid(format!("Credential should be scoped to correct service: '{}'.", asked.service.name())));
             }
-            let region = scope.region.parse::<Region>();
-            let region = region.map_err(|_| AuthError::Invalid(format!("Credential should be scoped to a valid region, not '{}'.", scope.region)))?;
-            Ok((caller, region))
+            // [K260] IAM and Organizations are in one Region, whichever a client signs for.
+            let region = region(&scope)?;
+            Ok((caller, if asked.service.is_global() { region.partition().home_region() } else { region }))
         });
         match authenticated {
             Ok((caller, region)) => {
@@ -259,12 +277,14 @@ impl Dispatcher {
 
     /// Finds who signed (T1, T6).
     fn authenticate(&self, parts: &SignedParts<'_>, presented: &Presented<'_>) -> Result<Caller, AuthError> {
+        let partition = region(&presented.credential.scope())?.partition();
         let now = self.host.now();
         let prove = |secret: &keyward_service::SecretKey<'_>| {
             let key = self.keys.get(&presented.credential, secret)?;
             verify(presented, parts, &key, now)
         };
-        self.host.authenticate(presented.credential.access_key_id(), presented.token.as_deref(), prove).map_err(|error| match error {
+        let (id, token) = (presented.credential.access_key_id(), presented.token.as_deref());
+        self.host.authenticate(id, token, partition, prove).map_err(|error| match error {
             AuthenticateError::Unknown => AuthError::Unrecognized,
             AuthenticateError::Expired => AuthError::Expired,
             AuthenticateError::Signature(error) => error,
@@ -288,6 +308,13 @@ impl Dispatcher {
         I::Output: Serialize,
     {
         let Incoming { asked: Asked { service, input, .. }, origin } = incoming;
+        let left_out = unsupported(I::NAME, |member| match &input {
+            Input::Members(members) => members.get(member).is_some_and(|value| !value.is_null()),
+            Input::Form(parameters) => parameters.has(member),
+        });
+        if let Some(member) = left_out {
+            return self.reject(service, &origin, I::NAME, service.unsupported(member)).await;
+        }
         let input = match input {
             Input::Members(members) => {
                 if let Some(message) = violations(I::NAME, required, &members) {
@@ -349,7 +376,8 @@ impl Dispatcher {
             let payload = Payload::Declared(&declared);
             let (method, path, query) = (asked.request.method.as_str(), asked.request.path.as_str(), asked.request.query.as_str());
             let signed = SignedParts { method, path, query, headers: &headers, payload };
-            let presented = presented(&signed)?;
+            // Services take presigned requests; shown at a door, they are as good as any other for five minutes [K27].
+            let presented = presented(&signed)?.presigned_for_at_most(Some(SKEW_S_MAX))?;
             let scope = presented.credential.scope();
             Ok((self.authenticate(&signed, &presented)?, (scope.service.to_owned(), scope.region.to_owned())))
         });
@@ -414,6 +442,11 @@ fn service_and_operation(target: &str) -> Option<(Service, &str)> {
     }
 }
 
+/// The Region for which a request is signed (K32).
+fn region(scope: &Scope) -> Result<Region, AuthError> {
+    scope.region.parse().map_err(|_| AuthError::Invalid(format!("Credential should be scoped to a valid region, not '{}'.", scope.region)))
+}
+
 /// (A512) What only the server may say comes from the session, never from the request (T18).
 fn admit(origin: &mut Origin, caller: Caller) {
     if let Some(session) = &caller.session {
@@ -436,7 +469,7 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
         return Err((Service::Kms, "Unknown".to_owned(), unknown(404)));
     }
     match (&parts.method, parts.headers.get("x-amz-target")) {
-        (&Method::POST, Some(target)) => {
+        (&Method::POST, Some(target)) if has_content_type(parts, "application/x-amz-json-1.") => {
             let named = target.to_str().ok().and_then(service_and_operation);
             let (service, operation) = named.ok_or_else(|| (Service::Kms, "Unknown".to_owned(), unknown(400)))?;
             let operation = operation.to_owned();
@@ -445,15 +478,15 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
                 _ => Err((service, operation, service.malformed(String::new()))),
             }
         }
-        (&Method::POST, None) if is_form(parts) => form(signed, body),
+        (&Method::POST, None) if has_content_type(parts, "application/x-www-form-urlencoded") => form(signed, body),
         (&Method::GET, None) if !signed.query.is_empty() => form(signed, signed.query.as_bytes()),
         _ => Err((Service::Kms, "Unknown".to_owned(), unknown(404))),
     }
 }
 
-fn is_form(parts: &Parts) -> bool {
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.starts_with("application/x-www-form-urlencoded")
+/// (K3)
+fn has_content_type(parts: &Parts, start: &str) -> bool {
+    parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|content_type| content_type.starts_with(start))
 }
 
 fn form(signed: &SignedParts<'_>, form: &[u8]) -> Result<Asked, (Service, String, AwsError)> {
@@ -511,8 +544,8 @@ macro_rules! serve_kms {
                 match incoming.asked.operation.as_str() {
                     $(stringify!($name) => self.perform::<kms::$name>(incoming, &[$($required),*]).await,)*
                     other if keyward_authz::Operation::named(other).is_some() => {
-                        let message = format!("{other} is not supported by this release of Keyward");
-                        self.unknown(incoming, AwsError::new("UnsupportedOperationException", message)).await
+                        let error = Service::Kms.unsupported(other);
+                        self.unknown(incoming, error).await
                     }
                     _ => self.unknown(incoming, AwsError::bare("UnknownOperationException")).await,
                 }
@@ -563,14 +596,15 @@ query_operations! { sts: AssumeRole DecodeAuthorizationMessage GetCallerIdentity
 query_operations! {
     iam:
     AddUserToGroup AttachGroupPolicy AttachRolePolicy AttachUserPolicy CreateAccessKey CreateGroup CreatePolicy CreatePolicyVersion CreateRole
-    CreateServiceLinkedRole CreateUser DeleteAccessKey DeleteGroup DeleteGroupPolicy DeletePolicy DeletePolicyVersion DeleteRole
+    CreateServiceLinkedRole CreateUser DeleteAccessKey DeleteGroup DeleteGroupPolicy DeleteLoginProfile DeletePolicy DeletePolicyVersion DeleteRole
     DeleteRolePermissionsBoundary DeleteRolePolicy DeleteServiceLinkedRole DeleteUser DeleteUserPermissionsBoundary DeleteUserPolicy
     DetachGroupPolicy DetachRolePolicy DetachUserPolicy GetAccountAuthorizationDetails
     GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy GetGroup GetGroupPolicy GetPolicy GetPolicyVersion GetRole
     GetRolePolicy GetServiceLinkedRoleDeletionStatus GetUser GetUserPolicy ListAccessKeys ListAccountAliases ListAttachedGroupPolicies
     ListAttachedRolePolicies ListAttachedUserPolicies ListEntitiesForPolicy ListGroupPolicies ListGroups ListGroupsForUser
-    ListInstanceProfilesForRole ListPolicies ListPolicyVersions ListRolePolicies ListRoleTags ListRoles ListUserPolicies ListUserTags ListUsers
-    PutGroupPolicy PutRolePermissionsBoundary PutRolePolicy PutUserPermissionsBoundary PutUserPolicy RemoveUserFromGroup SetDefaultPolicyVersion
-    SimulateCustomPolicy SimulatePrincipalPolicy
-    TagPolicy TagRole TagUser UntagPolicy UntagRole UntagUser UpdateAccessKey UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
+    ListInstanceProfilesForRole ListMFADevices ListPolicies ListPolicyVersions ListRolePolicies ListRoleTags ListRoles ListSSHPublicKeys
+    ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags ListUsers ListVirtualMFADevices
+    PutGroupPolicy PutRolePermissionsBoundary PutRolePolicy PutUserPermissionsBoundary PutUserPolicy RemoveRoleFromInstanceProfile
+    RemoveUserFromGroup SetDefaultPolicyVersion SimulateCustomPolicy SimulatePrincipalPolicy
+    TagPolicy TagRole TagUser UntagPolicy UntagRole UntagUser UpdateAccessKey UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription UpdateUser
 }

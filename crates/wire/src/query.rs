@@ -48,6 +48,11 @@ impl Parameters {
         }
     }
 
+    /// Whether a parameter is there, whatever it is.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Reads an operation's input.
     ///
     /// # Errors

@@ -19,8 +19,11 @@ use zeroize::Zeroizing;
 /// How far a request's time may lie from ours, in seconds (K27).
 pub const SKEW_S_MAX: i64 = 300;
 
-/// How long a presigned request may live, in seconds: a week.
-const PRESIGNED_S_MAX: i64 = 604_800;
+/// How long a presigned request may say that it lives, in seconds: a week.
+const EXPIRES_S_MAX: i64 = 604_800;
+
+/// How long a presigned request lives at STS, in seconds, whatever it says (K33).
+pub const PRESIGNED_S_MAX: i64 = 900;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
@@ -194,6 +197,20 @@ pub struct Presented<'r> {
     presigned_for_s: Option<i64>,
 }
 
+impl Presented<'_> {
+    /// The same, good for at most so many seconds if its signature stands in the query string; none takes no such signature at all.
+    ///
+    /// # Errors
+    /// [`AuthError::Missing`] for a signature in a place where none is looked for.
+    pub fn presigned_for_at_most(self, seconds: Option<i64>) -> Result<Self, AuthError> {
+        match (self.presigned_for_s, seconds) {
+            (None, _) => Ok(self),
+            (Some(_), None) => Err(AuthError::Missing),
+            (Some(asked), Some(most)) => Ok(Self { presigned_for_s: Some(asked.min(most)), ..self }),
+        }
+    }
+}
+
 /// Reads the signature that a request presents.
 ///
 /// # Errors
@@ -296,7 +313,7 @@ fn from_query<'r>(parts: &SignedParts<'r>) -> Result<Presented<'r>, AuthError> {
     }
     let credential = Credential::parse(require("X-Amz-Credential")?.into())?;
     let time_text = require("X-Amz-Date")?;
-    let expires = require("X-Amz-Expires")?.parse().ok().filter(|seconds| (1..=PRESIGNED_S_MAX).contains(seconds));
+    let expires = require("X-Amz-Expires")?.parse().ok().filter(|seconds| (1..=EXPIRES_S_MAX).contains(seconds));
     Ok(Presented {
         credential,
         token: get("X-Amz-Security-Token")?.map(Cow::Owned),

@@ -160,7 +160,7 @@ impl Teller<'_> {
     /// The key policy has nothing about this caller.
     fn nobody_admits(&self, reasons: &Reasons) -> Situation {
         match &self.subject.principal {
-            Principal::Root { account } if !self.account_is_named() => {
+            Principal::Root { account, .. } if !self.account_is_named() => {
                 // [A302]
                 let words = format!(
                     "The key policy never names account {account}, so its root user is locked out as everybody else: KMS allows nothing by default, \

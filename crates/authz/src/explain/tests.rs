@@ -258,7 +258,7 @@ fn a_federated_user_without_session_policy_has_nothing() {
 #[test]
 fn root_is_locked_out_like_everybody_else() {
     let mut scene = Scene::new(ADMIN);
-    scene.subject = Subject::new(Principal::Root { account: OWN.parse().unwrap() });
+    scene.subject = Subject::new(Principal::Root { account: OWN.parse().unwrap(), partition: keyward_policy::Partition::Aws });
     let root = "arn:aws:iam::111122223333:root";
     let statement = format!(
         r#"{{"Effect":"Allow","Principal":{{"AWS":"{root}"}},"Action":"kms:Decrypt","Resource":"*","Condition":{{"ArnEquals":{{"aws:PrincipalArn":"{root}"}}}}}}"#

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::users::{named_or_caller, permitted_user};
-use super::{About, IsoSeconds, SERVICE, refused};
+use super::{About, IsoSeconds, SERVICE, page, refused};
 use crate::call::{Call, Nothing, Outcome, raw};
 use crate::caller::Identity;
 use crate::entities::{AccessKey, AccessKeyOwner, Change, Entity, EntityKey, User};
@@ -124,31 +124,32 @@ pub struct AccessKeyMetadata {
     pub create_date: IsoSeconds,
 }
 
-/// The answer to `ListAccessKeys`: at most two, so never cut.
+/// The answer to `ListAccessKeys`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ListAccessKeysOutput {
     pub access_key_metadata: Vec<AccessKeyMetadata>,
     pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
 }
 
 operation! {
-    ListAccessKeys { user_name: Option<String> } reads -> ListAccessKeysOutput,
+    ListAccessKeys { user_name: Option<String>, marker: Option<String>, max_items: Option<usize> } reads -> ListAccessKeysOutput,
     |input, call| {
         let (owner, user_name) = permitted_owner(call, "ListAccessKeys", input.user_name)?;
-        let mut access_key_metadata: Vec<AccessKeyMetadata> = call
-            .state
-            .access_keys()
-            .filter(|key| key.owner == owner)
-            .map(|key| AccessKeyMetadata {
-                user_name: user_name.clone(),
-                access_key_id: key.id.clone(),
-                status: if key.active { "Active" } else { "Inactive" },
-                create_date: IsoSeconds(key.created_at),
-            })
-            .collect();
-        access_key_metadata.sort_by(|a, b| (a.create_date.0, &a.access_key_id).cmp(&(b.create_date.0, &b.access_key_id)));
-        Ok(Outcome::unchanged(ListAccessKeysOutput { access_key_metadata, is_truncated: false }))
+        let keys = call.state.access_keys().filter(|key| key.owner == owner);
+        let place = |key: &&Arc<AccessKey>| format!("{:020}/{}", key.created_at.as_millisecond(), key.id);
+        let list = format!("ListAccessKeys\n{user_name}");
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), keys, place)?;
+        let shown = |key: &Arc<AccessKey>| AccessKeyMetadata {
+            user_name: user_name.clone(),
+            access_key_id: key.id.clone(),
+            status: if key.active { "Active" } else { "Inactive" },
+            create_date: IsoSeconds(key.created_at),
+        };
+        let access_key_metadata = page.items.into_iter().map(shown).collect();
+        Ok(Outcome::unchanged(ListAccessKeysOutput { access_key_metadata, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
 }

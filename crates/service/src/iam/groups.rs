@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::names::{GROUP_NAME_CHARS_MAX, name, path};
 use super::users::{permitted_user, put as put_user};
-use super::{About, ITEMS_PER_PAGE, IsoSeconds, SERVICE, UserShape, arn, may, no_such, refused};
+use super::{About, IsoSeconds, SERVICE, UserShape, arn, may, no_such, page, refused};
 use crate::call::{Call, Nothing, Outcome};
 use crate::entities::{Change, Entity, EntityKey, Group, User};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
 use crate::tokens::new_id;
 
 /// Most groups of a user (K271).
@@ -104,7 +103,7 @@ operation! {
         let group = permitted_group(call, "GetGroup", &input.group_name, About::default())?;
         let users = call.state.users(group.account).filter(|user| user.groups.contains(&group.name));
         let list = format!("GetGroup\n{}", group.arn);
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
         let users = page.items.into_iter().map(|user| UserShape::listed(user)).collect();
         let output = GetGroupOutput { group: GroupShape::of(&group), users, is_truncated: page.next_marker.is_some(), marker: page.next_marker };
         Ok(Outcome::unchanged(output))
@@ -148,7 +147,7 @@ operation! {
         may(call, "ListGroups", &arn, About::default())?;
         let groups = call.state.groups(call.account()?).filter(|group| group.path.starts_with(&prefix));
         let list = format!("ListGroups\n{prefix}");
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), groups, |group| group.name.to_lowercase())?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), groups, |group| group.name.to_lowercase())?;
         let groups = page.items.into_iter().map(|group| GroupShape::of(group)).collect();
         Ok(Outcome::unchanged(ListGroupsOutput { groups, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
@@ -160,7 +159,7 @@ operation! {
         let user = permitted_user(call, "ListGroupsForUser", &input.user_name, About::default())?;
         let groups = user.groups.iter().filter_map(|name| call.state.group(user.account, name));
         let list = format!("ListGroupsForUser\n{}", user.arn);
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), groups, |group| group.name.to_lowercase())?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), groups, |group| group.name.to_lowercase())?;
         let groups = page.items.into_iter().map(|group| GroupShape::of(group)).collect();
         Ok(Outcome::unchanged(ListGroupsOutput { groups, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }

@@ -6,15 +6,14 @@ use keyward_policy::{KeyName, Values};
 use serde::Serialize;
 
 use super::groups::permitted_group;
-use super::managed::{managed, must_exist};
+use super::managed::{Managed, managed, must_exist};
 use super::names::{GROUP_NAME_CHARS_MAX, name as check_name};
 use super::roles::{permitted_role, unprotected};
 use super::users::permitted_user;
-use super::{About, EncodedDocument, ITEMS_PER_PAGE, SERVICE, counted, identity_policy, refused};
+use super::{About, EncodedDocument, SERVICE, counted, identity_policy, page, refused};
 use crate::call::{Call, Nothing, Outcome};
 use crate::entities::{Change, Entity, Group, InlinePolicies, Role, User};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
 
 /// Most managed policies attached to one holder (K271).
 const ATTACHED_MAX: usize = 10;
@@ -154,7 +153,7 @@ struct Place<'a>(Option<usize>, Option<&'a str>);
 fn list_inline<H: Holder>(call: &mut Call<'_>, action: &str, of: &str, place: Place<'_>) -> Result<Outcome<ListInlinePoliciesOutput>, Error> {
     let holder = H::permitted(call, action, of, About::default())?;
     let names = holder.inline().keys().cloned();
-    let page = page(call, &format!("{action}\n{}", holder.arn()), ITEMS_PER_PAGE, place.0, place.1, names, Clone::clone)?;
+    let page = page(call, &format!("{action}\n{}", holder.arn()), place.0, place.1, names, Clone::clone)?;
     let output = ListInlinePoliciesOutput { policy_names: page.items, is_truncated: page.next_marker.is_some(), marker: page.next_marker };
     Ok(Outcome::unchanged(output))
 }
@@ -185,10 +184,17 @@ pub struct ListAttachedPoliciesOutput {
     pub marker: Option<String>,
 }
 
-fn list_attached<H: Holder>(call: &mut Call<'_>, action: &str, of: &str, place: Place<'_>) -> Result<Outcome<ListAttachedPoliciesOutput>, Error> {
+fn list_attached<H: Holder>(
+    call: &mut Call<'_>,
+    action: &str,
+    of: &str,
+    prefix: Option<&str>,
+    place: Place<'_>,
+) -> Result<Outcome<ListAttachedPoliciesOutput>, Error> {
     let holder = H::permitted(call, action, of, About::default())?;
-    let arns = holder.attached().iter().filter(|arn| managed(call.state, arn).is_some());
-    let page = page(call, &format!("{action}\n{}", holder.arn()), ITEMS_PER_PAGE, place.0, place.1, arns, |arn| (*arn).clone())?;
+    let under = |policy: Managed<'_>| prefix.is_none_or(|prefix| policy.path().starts_with(prefix));
+    let arns = holder.attached().iter().filter(|arn| managed(call.state, arn).is_some_and(under));
+    let page = page(call, &format!("{action}\n{}\n{prefix:?}", holder.arn()), place.0, place.1, arns, |arn| (*arn).clone())?;
     let attached_policies = page.items.into_iter().map(|arn| AttachedPolicy::of(arn)).collect();
     Ok(Outcome::unchanged(ListAttachedPoliciesOutput { attached_policies, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
 }
@@ -241,8 +247,12 @@ macro_rules! holder_operations {
         }
 
         operation! {
-            $list_attached { $name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListAttachedPoliciesOutput,
-            |input, call| { list_attached::<$type>(call, stringify!($list_attached), &input.$name, Place(input.max_items, input.marker.as_deref())) }
+            $list_attached { $name: String, path_prefix: Option<String>, marker: Option<String>, max_items: Option<usize> }
+            reads -> ListAttachedPoliciesOutput,
+            |input, call| {
+                let place = Place(input.max_items, input.marker.as_deref());
+                list_attached::<$type>(call, stringify!($list_attached), &input.$name, input.path_prefix.as_deref(), place)
+            }
         }
     };
 }

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use keyward_authz::UniqueId;
-use keyward_policy::{IAM_POLICY_CHARS_MAX, Policy, Values};
+use keyward_policy::{AccountId, IAM_POLICY_CHARS_MAX, Partition, Policy, Values};
 use serde::Serialize;
 
 use super::names::{GROUP_NAME_CHARS_MAX, name, path, violation};
 use super::{
-    About, EncodedDocument, ITEMS_PER_PAGE, IsoSeconds, SERVICE, Tag, arn, counted, identity_policy, may, pairs, refused, requested_tags, shown_tags,
-    with_tags, without_tags,
+    About, EncodedDocument, IsoSeconds, SERVICE, Tag, arn, counted, described, identity_policy, may, page, pairs, refused, requested_tags,
+    shown_tags, with_tags, without_tags,
 };
 use crate::aws_managed::{self, AwsManagedPolicy};
 use crate::call::{Call, Nothing, Outcome};
-use crate::entities::{Change, Entity, EntityKey, ManagedPolicy, PolicyVersion};
+use crate::entities::{Change, Entity, EntityKey, Group, ManagedPolicy, PolicyVersion, Role, User};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
 use crate::state::State;
 use crate::tokens::new_id;
 
@@ -23,21 +22,44 @@ use crate::tokens::new_id;
 const VERSIONS_MAX: usize = 5;
 
 /// A managed policy, whoever made it.
-pub(super) enum Managed<'s> {
+pub(crate) enum Managed<'s> {
     Customer(&'s Arc<ManagedPolicy>),
-    Aws(&'static AwsManagedPolicy),
+    Aws(&'static AwsManagedPolicy, Partition),
 }
 
 /// The managed policy of this ARN.
 pub(super) fn managed<'s>(state: &'s State, arn: &str) -> Option<Managed<'s>> {
-    state.managed_policy(arn).map(Managed::Customer).or_else(|| aws_managed::policy(arn).map(Managed::Aws))
+    state.managed_policy(arn).map(Managed::Customer).or_else(|| aws_managed::policy(arn).map(|(policy, partition)| Managed::Aws(policy, partition)))
+}
+
+/// The same, if this account can use it: its own, or AWS's of its partition. Policies of other accounts are nobody's business.
+pub(crate) fn usable<'s>(state: &'s State, account: AccountId, arn: &str) -> Option<Managed<'s>> {
+    managed(state, arn).filter(|policy| match policy {
+        Managed::Customer(policy) => policy.account == account,
+        Managed::Aws(_, partition) => *partition == state.partition(account),
+    })
 }
 
 impl Managed<'_> {
     fn arn(&self) -> String {
         match self {
             Self::Customer(policy) => policy.arn.to_string(),
-            Self::Aws(policy) => policy.arn(),
+            Self::Aws(policy, partition) => policy.arn(*partition),
+        }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        match self {
+            Self::Customer(policy) => &policy.path,
+            Self::Aws(policy, _) => policy.path(),
+        }
+    }
+
+    /// Newest first.
+    fn version_numbers(&self) -> Vec<u32> {
+        match self {
+            Self::Customer(policy) => policy.versions.iter().rev().map(|version| version.number).collect(),
+            Self::Aws(..) => vec![1],
         }
     }
 
@@ -48,7 +70,7 @@ impl Managed<'_> {
                 let found = policy.versions.iter().find(|version| version_id(version.number) == id)?;
                 Some((&found.policy, IsoSeconds(found.created_at), found.number == policy.default_version))
             }
-            Self::Aws(policy) => (id == "v1").then(|| (policy.document(), IsoSeconds(jiff::Timestamp::UNIX_EPOCH), true)),
+            Self::Aws(policy, _) => (id == "v1").then(|| (policy.document(), IsoSeconds(jiff::Timestamp::UNIX_EPOCH), true)),
         }
     }
 }
@@ -60,12 +82,7 @@ fn version_id(number: u32) -> String {
 /// A boundary or an attachment must name a policy that this account can use.
 pub(super) fn must_exist(call: &Call<'_>, arn: Option<&str>) -> Result<(), Error> {
     let Some(arn) = arn else { return Ok(()) };
-    let usable = match managed(call.state, arn) {
-        Some(Managed::Customer(policy)) => Some(policy.account) == call.caller.account(),
-        Some(Managed::Aws(_)) => true,
-        None => false,
-    };
-    if usable { Ok(()) } else { Err(no_such_policy(arn)) }
+    if usable(call.state, call.account()?, arn).is_some() { Ok(()) } else { Err(no_such_policy(arn)) }
 }
 
 fn no_such_policy(arn: &str) -> Error {
@@ -78,7 +95,24 @@ struct Uses {
     boundaries: usize,
 }
 
-fn uses(state: &State, account: keyward_policy::AccountId, arn: &str) -> Uses {
+/// As what a list shall look for a policy.
+struct Usage {
+    attachments: bool,
+    boundaries: bool,
+}
+
+impl Usage {
+    fn wanted(filter: Option<&str>) -> Result<Self, Error> {
+        match filter {
+            None => Ok(Self { attachments: true, boundaries: true }),
+            Some("PermissionsPolicy") => Ok(Self { attachments: true, boundaries: false }),
+            Some("PermissionsBoundary") => Ok(Self { attachments: false, boundaries: true }),
+            Some(other) => Err(violation(other, "policyUsageFilter", "satisfy enum value set: [PermissionsPolicy, PermissionsBoundary]")),
+        }
+    }
+}
+
+fn uses(state: &State, account: AccountId, arn: &str) -> Uses {
     let attached = |list: &Vec<String>| usize::from(list.iter().any(|attached| attached == arn));
     let bounds = |boundary: &Option<String>| usize::from(boundary.as_deref() == Some(arn));
     let mut uses = Uses { attachments: 0, boundaries: 0 };
@@ -116,7 +150,7 @@ pub struct PolicyShape {
 }
 
 impl PolicyShape {
-    pub(super) fn of(state: &State, account: keyward_policy::AccountId, policy: &Managed<'_>) -> Self {
+    pub(super) fn of(state: &State, account: AccountId, policy: &Managed<'_>) -> Self {
         let arn = policy.arn();
         let uses = uses(state, account, &arn);
         match policy {
@@ -134,7 +168,7 @@ impl PolicyShape {
                 update_date: IsoSeconds(policy.updated_at),
                 tags: shown_tags(&policy.tags),
             },
-            Managed::Aws(policy) => Self {
+            Managed::Aws(policy, _) => Self {
                 policy_name: policy.name().to_owned(),
                 policy_id: policy.id(),
                 arn,
@@ -160,23 +194,19 @@ pub struct PolicyOutput {
     pub policy: PolicyShape,
 }
 
-/// A managed policy, for a caller with the permission. Policies of other accounts are nobody's business.
+/// A managed policy, for a caller with the permission.
 fn permitted<'h>(call: &mut Call<'h>, action: &str, arn: &str, about: About<'_>) -> Result<Managed<'h>, Error> {
     let state: &'h State = call.state;
     let own = call.account()?;
     may(call, action, arn, about)?;
-    let found = managed(state, arn).filter(|policy| match policy {
-        Managed::Customer(policy) => policy.account == own,
-        Managed::Aws(_) => true,
-    });
-    found.ok_or_else(|| refused(IamCode::NoSuchEntity, &format!("Policy {arn} was not found.")))
+    usable(state, own, arn).ok_or_else(|| refused(IamCode::NoSuchEntity, &format!("Policy {arn} was not found.")))
 }
 
 /// A policy of the caller's own account, to change.
 fn changeable(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<ManagedPolicy, Error> {
     match permitted(call, action, arn, about)? {
         Managed::Customer(policy) => Ok(ManagedPolicy::clone(policy)),
-        Managed::Aws(_) => Err(refused(IamCode::AccessDenied, &format!("Cannot change the AWS managed policy {arn}."))),
+        Managed::Aws(..) => Err(refused(IamCode::AccessDenied, &format!("Cannot change the AWS managed policy {arn}."))),
     }
 }
 
@@ -196,6 +226,7 @@ operation! {
     makes -> PolicyOutput,
     |input, call| {
         name(&input.policy_name, "policyName", GROUP_NAME_CHARS_MAX)?;
+        described(input.description.as_deref())?;
         let (account, path) = (call.account()?, path(input.path)?);
         let arn = arn(call, "policy", &path, &input.policy_name)?;
         let tags = requested_tags(input.tags)?;
@@ -260,9 +291,15 @@ pub struct ListPoliciesOutput {
 }
 
 operation! {
-    ListPolicies { scope: Option<String>, only_attached: Option<bool>, path_prefix: Option<String>, marker: Option<String>, max_items: Option<usize> }
-    reads -> ListPoliciesOutput,
+    ListPolicies {
+        scope: Option<String>, only_attached: Option<bool>, path_prefix: Option<String>, policy_usage_filter: Option<String>,
+        marker: Option<String>, max_items: Option<usize>,
+    } reads -> ListPoliciesOutput,
     |input, call| {
+        let usage = Usage::wanted(input.policy_usage_filter.as_deref())?;
+        let counts = |shape: &PolicyShape| {
+            (usage.attachments && shape.attachment_count > 0) || (usage.boundaries && shape.permissions_boundary_usage_count > 0)
+        };
         may(call, "ListPolicies", &arn(call, "policy", "/", "*")?, About::default())?;
         let (aws, local) = match input.scope.as_deref() {
             None | Some("All") => (true, true),
@@ -271,13 +308,15 @@ operation! {
             Some(other) => return Err(violation(other, "scope", "satisfy enum value set: [All, AWS, Local]")),
         };
         let (state, account) = (call.state, call.account()?);
+        let partition = state.partition(account);
         let prefix = input.path_prefix.unwrap_or_else(|| "/".to_owned());
         let customers = state.managed_policies(account).filter(|_| local).map(Managed::Customer);
-        let policies = customers.chain(aws_managed::policies().iter().filter(|_| aws).map(Managed::Aws));
+        let policies = customers.chain(aws_managed::policies().iter().filter(|_| aws).map(|policy| Managed::Aws(policy, partition)));
         let shapes = policies.map(|policy| PolicyShape::of(state, account, &policy)).filter(|shape| shape.path.starts_with(&prefix));
         let shapes = shapes.filter(|shape| input.only_attached != Some(true) || shape.attachment_count > 0);
-        let list = format!("ListPolicies\n{:?}\n{:?}\n{prefix}", input.scope, input.only_attached);
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), shapes, |shape| shape.arn.clone())?;
+        let shapes = shapes.filter(|shape| input.policy_usage_filter.is_none() || counts(shape));
+        let list = format!("ListPolicies\n{:?}\n{:?}\n{:?}\n{prefix}", input.scope, input.only_attached, input.policy_usage_filter);
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), shapes, |shape| shape.arn.clone())?;
         // Lists leave tags out.
         let policies = page.items.into_iter().map(|shape| PolicyShape { tags: Vec::new(), description: None, ..shape }).collect();
         Ok(Outcome::unchanged(ListPoliciesOutput { policies, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
@@ -303,11 +342,7 @@ impl PolicyVersionShape {
     }
 
     pub(super) fn all(policy: &Managed<'_>) -> Vec<Self> {
-        let numbers: Vec<u32> = match policy {
-            Managed::Customer(policy) => policy.versions.iter().rev().map(|version| version.number).collect(),
-            Managed::Aws(_) => vec![1],
-        };
-        numbers.into_iter().filter_map(|number| Self::of(policy, &version_id(number))).collect()
+        policy.version_numbers().into_iter().filter_map(|number| Self::of(policy, &version_id(number))).collect()
     }
 }
 
@@ -355,21 +390,27 @@ operation! {
     }
 }
 
-/// The answer to `ListPolicyVersions`: at most five, so never cut.
+/// The answer to `ListPolicyVersions`, newest first.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ListPolicyVersionsOutput {
     pub versions: Vec<PolicyVersionShape>,
     pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
 }
 
 operation! {
-    ListPolicyVersions { policy_arn: String } reads -> ListPolicyVersionsOutput,
+    ListPolicyVersions { policy_arn: String, marker: Option<String>, max_items: Option<usize> } reads -> ListPolicyVersionsOutput,
     |input, call| {
         let policy = permitted(call, "ListPolicyVersions", &input.policy_arn, About::default())?;
-        let versions = PolicyVersionShape::all(&policy).into_iter().map(|version| PolicyVersionShape { document: None, ..version }).collect();
-        Ok(Outcome::unchanged(ListPolicyVersionsOutput { versions, is_truncated: false }))
+        let newest_first = |number: &u32| format!("{:010}", u32::MAX - number);
+        let list = format!("ListPolicyVersions\n{}", input.policy_arn);
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), policy.version_numbers().into_iter(), newest_first)?;
+        let shapes = page.items.into_iter().filter_map(|number| PolicyVersionShape::of(&policy, &version_id(number)));
+        let versions = shapes.map(|version| PolicyVersionShape { document: None, ..version }).collect();
+        Ok(Outcome::unchanged(ListPolicyVersionsOutput { versions, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
 }
 
@@ -422,7 +463,7 @@ operation! {
 }
 
 /// Who has a policy attached.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ListEntitiesForPolicyOutput {
@@ -430,6 +471,8 @@ pub struct ListEntitiesForPolicyOutput {
     pub policy_users: Vec<PolicyUser>,
     pub policy_roles: Vec<PolicyRole>,
     pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
 }
 
 macro_rules! policy_entity {
@@ -448,20 +491,54 @@ macro_rules! policy_entity {
 }
 policy_entity! { PolicyGroup { group_name, group_id } PolicyUser { user_name, user_id } PolicyRole { role_name, role_id } }
 
+/// One who has a policy attached, or has it as boundary.
+enum Holding<'s> {
+    Group(&'s Group),
+    User(&'s User),
+    Role(&'s Role),
+}
+
 operation! {
-    ListEntitiesForPolicy { policy_arn: String } reads -> ListEntitiesForPolicyOutput,
+    ListEntitiesForPolicy {
+        policy_arn: String, entity_filter: Option<String>, path_prefix: Option<String>, policy_usage_filter: Option<String>,
+        marker: Option<String>, max_items: Option<usize>,
+    } reads -> ListEntitiesForPolicyOutput,
     |input, call| {
+        let filter = input.entity_filter.as_deref().unwrap_or_default();
+        if !["", "User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"].contains(&filter) {
+            let set = "[User, Role, Group, LocalManagedPolicy, AWSManagedPolicy]";
+            return Err(violation(filter, "entityFilter", &format!("satisfy enum value set: {set}")));
+        }
+        let usage = Usage::wanted(input.policy_usage_filter.as_deref())?;
         permitted(call, "ListEntitiesForPolicy", &input.policy_arn, About::default())?;
         let (state, account) = (call.state, call.account()?);
-        let has = |attached: &Vec<String>| attached.contains(&input.policy_arn);
-        let groups = state.groups(account).filter(|group| has(&group.attached));
-        let users = state.users(account).filter(|user| has(&user.attached));
-        let roles = state.roles(account).filter(|role| has(&role.attached));
-        Ok(Outcome::unchanged(ListEntitiesForPolicyOutput {
-            policy_groups: groups.map(|group| PolicyGroup { group_name: group.name.clone(), group_id: group.id.to_string() }).collect(),
-            policy_users: users.map(|user| PolicyUser { user_name: user.name.clone(), user_id: user.id.to_string() }).collect(),
-            policy_roles: roles.map(|role| PolicyRole { role_name: role.name.clone(), role_id: role.id.to_string() }).collect(),
-            is_truncated: false,
-        }))
+        let has = |attached: &[String], boundary: Option<&String>| {
+            (usage.attachments && attached.contains(&input.policy_arn)) || (usage.boundaries && boundary == Some(&input.policy_arn))
+        };
+        let wanted = |kind: &str, path: &str| {
+            (filter.is_empty() || filter == kind) && input.path_prefix.as_deref().is_none_or(|prefix| path.starts_with(prefix))
+        };
+        let groups = state.groups(account).filter(|group| wanted("Group", &group.path) && has(&group.attached, None));
+        let users = state.users(account).filter(|user| wanted("User", &user.path) && has(&user.attached, user.boundary.as_ref()));
+        let roles = state.roles(account).filter(|role| wanted("Role", &role.path) && has(&role.attached, role.boundary.as_ref()));
+        let groups = groups.map(|group| Holding::Group(group));
+        let all = groups.chain(users.map(|user| Holding::User(user))).chain(roles.map(|role| Holding::Role(role)));
+        let place = |holding: &Holding<'_>| match holding {
+            Holding::Group(group) => format!("1/{}", group.arn),
+            Holding::User(user) => format!("2/{}", user.arn),
+            Holding::Role(role) => format!("3/{}", role.arn),
+        };
+        let (arn, prefix) = (&input.policy_arn, &input.path_prefix);
+        let list = format!("ListEntitiesForPolicy\n{arn}\n{filter}\n{prefix:?}\n{:?}", input.policy_usage_filter);
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), all, place)?;
+        let mut output = ListEntitiesForPolicyOutput { is_truncated: page.next_marker.is_some(), marker: page.next_marker, ..Default::default() };
+        for holding in page.items {
+            match holding {
+                Holding::Group(group) => output.policy_groups.push(PolicyGroup { group_name: group.name.clone(), group_id: group.id.to_string() }),
+                Holding::User(user) => output.policy_users.push(PolicyUser { user_name: user.name.clone(), user_id: user.id.to_string() }),
+                Holding::Role(role) => output.policy_roles.push(PolicyRole { role_name: role.name.clone(), role_id: role.id.to_string() }),
+            }
+        }
+        Ok(Outcome::unchanged(output))
     }
 }

@@ -3,6 +3,7 @@
 //! Every operation names its permission on one resource and is decided by the engine that decides KMS calls. The
 //! permission comes before existence: who may not see a user does not learn whether there is one.
 
+mod absent;
 mod access_keys;
 mod groups;
 mod holders;
@@ -18,15 +19,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyward_authz::{Request, Resource, ResourcePolicy, Target};
-use keyward_policy::{Action, KeyName, Policy, PolicyKind, Values};
+use keyward_policy::{AccountId, Action, KeyName, Policy, PolicyKind, Values};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+pub use absent::*;
 pub use access_keys::*;
 pub use groups::*;
 pub use holders::*;
+pub(crate) use managed::usable;
 pub use managed::*;
-pub(crate) use names::violation;
+pub(crate) use names::{Text, violation};
 pub use report::*;
 pub use roles::*;
 pub use service_linked::*;
@@ -37,7 +40,7 @@ pub use users::*;
 use crate::call::Call;
 use crate::entities::Tags;
 use crate::error::{Error, IamCode};
-use crate::paging::PageSize;
+use crate::paging::{self, Page, PageSize};
 use crate::principals::bind;
 use crate::state::State;
 
@@ -96,20 +99,26 @@ fn pairs(tags: &Tags) -> BTreeMap<String, String> {
 
 /// Tags to set: IAM keeps the letter case of keys but tells them apart ignoring it (K271).
 fn requested_tags(tags: Option<Vec<Tag>>) -> Result<Tags, Error> {
+    within_tag_limit(proper_tags(tags, IamCode::InvalidInput)?)
+}
+
+/// Tags as IAM and STS take them; `code` is that of what no constraint of the model says.
+///
+/// # Errors
+/// For characters and lengths (K20), keys that are AWS's own, and keys that are there twice.
+pub(crate) fn proper_tags(tags: Option<Vec<Tag>>, code: IamCode) -> Result<Tags, Error> {
     let tags: Tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
     for (at, (key, value)) in tags.iter().enumerate() {
-        let (key_length, value_length) = (key.chars().count(), value.chars().count());
-        if key_length == 0 || key_length > 128 || value_length > 256 {
-            return Err(refused(IamCode::ValidationError, "A tag key has 1 to 128 characters, a tag value at most 256."));
-        }
+        Text::TAG_KEY.check(key, &format!("tags.{}.member.key", at + 1))?;
+        Text::TAG_VALUE.check(value, &format!("tags.{}.member.value", at + 1))?;
         if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-            return Err(refused(IamCode::InvalidInput, "Tag keys beginning with aws: are reserved for system use."));
+            return Err(refused(code, "Tag keys beginning with aws: are reserved for system use."));
         }
         if tags.iter().take(at).any(|(earlier, _)| earlier.eq_ignore_ascii_case(key)) {
-            return Err(refused(IamCode::InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+            return Err(refused(code, "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
         }
     }
-    within_tag_limit(tags)
+    Ok(tags)
 }
 
 fn within_tag_limit(tags: Tags) -> Result<Tags, Error> {
@@ -153,6 +162,36 @@ struct About<'a> {
     parameters: Vec<(KeyName, Values<'a>)>,
 }
 
+/// Operations on users and roles whose permission may depend on the boundary (`iam:PermissionsBoundary`): the one that the
+/// request sets, else the one that the user or role has. So may those be delegated who keep to a boundary.
+const ABOUT_BOUNDARY: &[&str] = &[
+    "AttachRolePolicy",
+    "AttachUserPolicy",
+    "CreateRole",
+    "CreateUser",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DeleteUserPermissionsBoundary",
+    "DeleteUserPolicy",
+    "DetachRolePolicy",
+    "DetachUserPolicy",
+    "PutRolePermissionsBoundary",
+    "PutRolePolicy",
+    "PutUserPermissionsBoundary",
+    "PutUserPolicy",
+];
+
+impl<'a> About<'a> {
+    /// Adds the boundary that the user or role has, where the operation's permission may depend on it.
+    fn bounded(mut self, operation: &str, boundary: Option<&'a String>) -> Self {
+        let set = self.parameters.iter().any(|(name, _)| *name == KeyName::PermissionsBoundary);
+        if ABOUT_BOUNDARY.contains(&operation) && !set {
+            self.parameters.push((KeyName::PermissionsBoundary, Values::one_or_absent(boundary.map(String::as_str))));
+        }
+        self
+    }
+}
+
 /// Asks for one permission on one resource of the caller's account.
 fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result<(), Error> {
     let facts = call.facts();
@@ -166,7 +205,30 @@ fn may(call: &mut Call<'_>, action: &str, arn: &str, about: About<'_>) -> Result
 
 /// `arn:aws:iam::ACCOUNT:KIND/PATH/NAME`
 fn arn(call: &Call<'_>, kind: &str, path: &str, name: &str) -> Result<String, Error> {
-    Ok(format!("arn:{}:iam::{}:{kind}{path}{name}", call.region().partition(), call.account()?))
+    let account = call.account()?;
+    Ok(format!("arn:{}:iam::{account}:{kind}{path}{name}", call.state.partition(account)))
+}
+
+/// One page of a list of IAM (K264).
+fn page<T>(
+    call: &Call<'_>,
+    list: &str,
+    max_items: Option<usize>,
+    marker: Option<&str>,
+    items: impl Iterator<Item = T>,
+    place: impl Fn(&T) -> String,
+) -> Result<Page<T>, Error> {
+    let wrong = |must: &str| Err(violation(&max_items.unwrap_or_default().to_string(), "maxItems", must));
+    match max_items {
+        Some(0) => wrong("have value greater than or equal to 1"),
+        Some(many) if many > ITEMS_PER_PAGE.max => wrong("have value less than or equal to 1000"),
+        _ => paging::page(call, list, ITEMS_PER_PAGE, max_items, marker, items, place),
+    }
+}
+
+/// Checks a description, if there is one (K20).
+fn described(text: Option<&str>) -> Result<(), Error> {
+    text.map_or(Ok(()), |text| Text::DESCRIPTION.check(text, "description"))
 }
 
 /// Reads a policy that somebody wants to attach (A110).
@@ -175,12 +237,12 @@ fn identity_policy(text: &str) -> Result<Policy, Error> {
 }
 
 /// Reads a trust policy; its principals must exist, and are bound to who they are now (A206).
-pub(crate) fn trust_policy(state: &State, role: &str, text: &str) -> Result<ResourcePolicy, Error> {
+pub(crate) fn trust_policy(state: &State, account: AccountId, role: &str, text: &str) -> Result<ResourcePolicy, Error> {
     if counted(text) > TRUST_POLICY_CHARS_MAX {
         return Err(refused(IamCode::LimitExceeded, &format!("Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_CHARS_MAX} ({role})")));
     }
     let policy = Policy::parse_strict(PolicyKind::Trust, text).map_err(|issue| refused(IamCode::MalformedPolicyDocument, &issue.message))?;
-    let bound = bind(state, &policy).map_err(|unknown| {
+    let bound = bind(state, &policy, state.partition(account)).map_err(|unknown| {
         refused(IamCode::MalformedPolicyDocument, &format!("Invalid principal in policy: \"AWS\":\"{}\"", unknown.0)) // [K267]
     })?;
     Ok(ResourcePolicy { policy, bound })

@@ -37,6 +37,50 @@ pub(super) fn path(text: Option<String>) -> Result<String, Error> {
     Ok(path)
 }
 
+/// What AWS's model says of a text: its length in characters, its pattern as AWS prints it, and the same as code.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
+    min: usize,
+    max: usize,
+    pattern: &'static str,
+    allowed: fn(char) -> bool,
+}
+
+impl Text {
+    pub(crate) const TAG_KEY: Self = Self { min: 1, max: 128, pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+", allowed: is_in_tags };
+    pub(crate) const TAG_VALUE: Self = Self { min: 0, max: 256, pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*", allowed: is_in_tags };
+    pub(crate) const EXTERNAL_ID: Self = Self { min: 2, max: 1224, pattern: "[\\w+=,.@:\\/-]*", allowed: is_in_external_ids };
+    /// Descriptions of roles and policies.
+    pub(crate) const DESCRIPTION: Self =
+        Self { min: 0, max: 1000, pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*", allowed: is_in_descriptions };
+
+    /// Checks a text; `member` is the parameter that holds it.
+    ///
+    /// # Errors
+    /// The first of its violations (K20).
+    pub(crate) fn check(self, text: &str, member: &str) -> Result<(), Error> {
+        let must = match text.chars().count() {
+            length if length < self.min => format!("have length greater than or equal to {}", self.min),
+            length if length > self.max => format!("have length less than or equal to {}", self.max),
+            _ if !text.chars().all(self.allowed) => format!("satisfy regular expression pattern: {}", self.pattern),
+            _ => return Ok(()),
+        };
+        Err(violation(text, member, &must))
+    }
+}
+
+fn is_in_tags(char: char) -> bool {
+    char.is_alphanumeric() || (char.is_whitespace() && !char.is_control()) || "_.:/=+-@".contains(char)
+}
+
+fn is_in_external_ids(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "_+=,.@:/-".contains(char)
+}
+
+fn is_in_descriptions(char: char) -> bool {
+    matches!(char, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}')
+}
+
 /// (K20)
 pub(crate) fn violation(value: &str, member: &str, must: &str) -> Error {
     Error::Validation(format!("1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must {must}"))

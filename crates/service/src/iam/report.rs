@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::managed::Managed;
 use super::{
-    About, AttachedPermissionsBoundary, AttachedPolicy, EncodedDocument, ITEMS_PER_PAGE, IsoSeconds, PolicyShape, PolicyVersionShape, SERVICE, Tag,
-    may, shown_tags,
+    About, AttachedPermissionsBoundary, AttachedPolicy, EncodedDocument, IsoSeconds, PolicyShape, PolicyVersionShape, SERVICE, Tag, may, page,
+    shown_tags, violation,
 };
 use crate::aws_managed;
 use crate::call::Outcome;
 use crate::entities::{Group, InlinePolicies, Role, User};
-use crate::paging::page;
+use crate::principals::shown;
 use crate::state::State;
 
 /// An inline policy with its document.
@@ -117,14 +117,14 @@ pub struct RoleDetail {
 }
 
 impl RoleDetail {
-    fn of(role: &Role) -> Self {
+    fn of(state: &State, role: &Role) -> Self {
         Self {
             path: role.path.clone(),
             role_name: role.name.clone(),
             role_id: role.id.to_string(),
             arn: role.arn.to_string(),
             create_date: IsoSeconds(role.created_at),
-            assume_role_policy_document: EncodedDocument::of(role.trust.policy.text()),
+            assume_role_policy_document: EncodedDocument::of(&shown(state, &role.trust)),
             instance_profile_list: [],
             role_policy_list: details(&role.inline),
             attached_managed_policies: attached(&role.attached),
@@ -158,6 +158,9 @@ pub struct GetAccountAuthorizationDetailsOutput {
     pub marker: Option<String>,
 }
 
+/// What the report can be cut down to.
+const FILTERS: [&str; 5] = ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"];
+
 /// One entry of the report, in the order in which pages show them.
 enum Entry<'s> {
     User(&'s User),
@@ -173,7 +176,7 @@ impl Entry<'_> {
             Self::Group(_) => "Group",
             Self::Role(_) => "Role",
             Self::Policy(Managed::Customer(_), _) => "LocalManagedPolicy",
-            Self::Policy(Managed::Aws(_), _) => "AWSManagedPolicy",
+            Self::Policy(Managed::Aws(..), _) => "AWSManagedPolicy",
         }
     }
 
@@ -192,9 +195,10 @@ fn entries(state: &State, account: keyward_policy::AccountId) -> impl Iterator<I
     let groups = state.groups(account).map(|group| Entry::Group(group));
     let roles = state.roles(account).map(|role| Entry::Role(role));
     let local = state.managed_policies(account).map(|policy| Entry::Policy(Managed::Customer(policy), policy.arn.to_string()));
+    let partition = state.partition(account);
     // As AWS does, only those of its own policies that are in use.
-    let aws = aws_managed::policies().iter().map(|policy| (policy, policy.arn())).filter(move |(_, arn)| is_used(state, account, arn));
-    users.chain(groups).chain(roles).chain(local).chain(aws.map(|(policy, arn)| Entry::Policy(Managed::Aws(policy), arn)))
+    let aws = aws_managed::policies().iter().map(move |policy| (policy, policy.arn(partition))).filter(move |(_, arn)| is_used(state, account, arn));
+    users.chain(groups).chain(roles).chain(local).chain(aws.map(move |(policy, arn)| Entry::Policy(Managed::Aws(policy, partition), arn)))
 }
 
 fn is_used(state: &State, account: keyward_policy::AccountId, arn: &str) -> bool {
@@ -208,19 +212,25 @@ operation! {
     GetAccountAuthorizationDetails { filter: Option<Vec<String>>, marker: Option<String>, max_items: Option<usize> }
     reads -> GetAccountAuthorizationDetailsOutput,
     |input, call| {
+        let unknown = input.filter.iter().flatten().find(|name| !FILTERS.contains(&name.as_str()));
+        if unknown.is_some() {
+            let asked = input.filter.as_deref().unwrap_or_default().join(", ");
+            let must = format!("satisfy constraint: [Member must satisfy enum value set: [{}]]", FILTERS.join(", "));
+            return Err(violation(&format!("[{asked}]"), "filter", &must)); // [K22]
+        }
         may(call, "GetAccountAuthorizationDetails", "*", About::default())?;
         let (state, account) = (call.state, call.account()?);
         let wanted = |entry: &Entry<'_>| input.filter.as_ref().is_none_or(|names| names.iter().any(|name| name == entry.filter_name()));
         let list = format!("GetAccountAuthorizationDetails\n{:?}", input.filter);
         let entries = entries(state, account).filter(wanted);
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), entries, Entry::place)?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), entries, Entry::place)?;
         let mut output = GetAccountAuthorizationDetailsOutput { is_truncated: page.next_marker.is_some(), ..Default::default() };
         output.marker = page.next_marker;
         for entry in page.items {
             match entry {
                 Entry::User(user) => output.user_detail_list.push(UserDetail::of(user)),
                 Entry::Group(group) => output.group_detail_list.push(GroupDetail::of(group)),
-                Entry::Role(role) => output.role_detail_list.push(RoleDetail::of(role)),
+                Entry::Role(role) => output.role_detail_list.push(RoleDetail::of(state, role)),
                 Entry::Policy(policy, _) => output.policies.push(ManagedPolicyDetail {
                     policy_version_list: PolicyVersionShape::all(&policy),
                     policy: PolicyShape::of(state, account, &policy),
@@ -242,8 +252,9 @@ pub struct ListAccountAliasesOutput {
 
 operation! {
     ListAccountAliases { marker: Option<String>, max_items: Option<usize> } reads -> ListAccountAliasesOutput,
-    |_input, call| {
+    |input, call| {
         may(call, "ListAccountAliases", "*", About::default())?;
+        page(call, "ListAccountAliases", input.max_items, input.marker.as_deref(), std::iter::empty::<()>(), |()| String::new())?;
         Ok(Outcome::unchanged(ListAccountAliasesOutput { account_aliases: [], is_truncated: false }))
     }
 }

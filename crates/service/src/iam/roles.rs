@@ -7,14 +7,16 @@ use keyward_policy::{KeyName, Values};
 use serde::Serialize;
 
 use super::names::{USER_NAME_CHARS_MAX, name, path, violation};
+use super::users::tags_page;
 use super::{
-    About, AttachedPermissionsBoundary, EncodedDocument, ITEMS_PER_PAGE, IsoSeconds, ListTagsOutput, SERVICE, Tag, arn, may, no_such, pairs, refused,
-    requested_tags, shown_tags, trust_policy, with_tags, without_tags,
+    About, AttachedPermissionsBoundary, EncodedDocument, IsoSeconds, ListTagsOutput, SERVICE, Tag, arn, described, may, no_such, page, pairs,
+    refused, requested_tags, shown_tags, trust_policy, with_tags, without_tags,
 };
 use crate::call::{Call, Nothing, Outcome};
 use crate::entities::{Change, Entity, EntityKey, Role};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
+use crate::principals::shown;
+use crate::state::State;
 use crate::tokens::new_id;
 
 /// How long a role's sessions may last, in seconds: shortest, and longest maximum (K271).
@@ -42,14 +44,14 @@ pub struct RoleShape {
 }
 
 impl RoleShape {
-    fn listed(role: &Role) -> Self {
+    fn listed(state: &State, role: &Role) -> Self {
         Self {
             path: role.path.clone(),
             role_name: role.name.clone(),
             role_id: role.id.to_string(),
             arn: role.arn.to_string(),
             create_date: IsoSeconds(role.created_at),
-            assume_role_policy_document: EncodedDocument::of(role.trust.policy.text()),
+            assume_role_policy_document: EncodedDocument::of(&shown(state, &role.trust)),
             description: role.description.clone(),
             max_session_duration: role.session_s_max,
             permissions_boundary: None,
@@ -57,8 +59,12 @@ impl RoleShape {
         }
     }
 
-    pub(super) fn of(role: &Role) -> Self {
-        Self { permissions_boundary: AttachedPermissionsBoundary::of(role.boundary.as_ref()), tags: shown_tags(&role.tags), ..Self::listed(role) }
+    pub(super) fn of(state: &State, role: &Role) -> Self {
+        Self {
+            permissions_boundary: AttachedPermissionsBoundary::of(role.boundary.as_ref()),
+            tags: shown_tags(&role.tags),
+            ..Self::listed(state, role)
+        }
     }
 }
 
@@ -76,7 +82,8 @@ pub(super) fn permitted_role(call: &mut Call<'_>, action: &str, name: &str, abou
     let role = state.role(call.account()?, name);
     let tags = role.map(|role| pairs(&role.tags));
     let arn = role.map_or_else(|| arn(call, "role", "/", name), |role| Ok(role.arn.to_string()))?;
-    may(call, action, &arn, About { tags: about.tags.or(tags.as_ref()), ..about })?;
+    let about = About { tags: about.tags.or(tags.as_ref()), ..about };
+    may(call, action, &arn, about.bounded(action, role.and_then(|role| role.boundary.as_ref())))?;
     role.cloned().ok_or_else(|| no_such("role", name))
 }
 
@@ -116,6 +123,7 @@ operation! {
     } makes -> RoleOutput,
     |input, call| {
         name(&input.role_name, "roleName", USER_NAME_CHARS_MAX)?;
+        described(input.description.as_deref())?;
         let (account, path) = (call.account()?, path(input.path)?);
         let session_s_max = session_length(input.max_session_duration)?;
         let arn = arn(call, "role", &path, &input.role_name)?;
@@ -134,7 +142,7 @@ operation! {
         let role = Role {
             arn: arn.parse().map_err(|_| Error::Internal("a role ARN that is none"))?,
             account,
-            trust: trust_policy(call.state, &input.role_name, &input.assume_role_policy_document)?,
+            trust: trust_policy(call.state, account, &input.role_name, &input.assume_role_policy_document)?,
             name: input.role_name,
             path,
             id: UniqueId(new_id(call.env, "AROA", 21)?.into()),
@@ -147,7 +155,7 @@ operation! {
             tags,
             service_linked: None,
         };
-        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(&role) }, put(role)))
+        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, put(role)))
     }
 }
 
@@ -155,7 +163,7 @@ operation! {
     GetRole { role_name: String } reads -> RoleOutput,
     |input, call| {
         let role = permitted_role(call, "GetRole", &input.role_name, About::default())?;
-        Ok(Outcome::unchanged(RoleOutput { role: RoleShape::of(&role) }))
+        Ok(Outcome::unchanged(RoleOutput { role: RoleShape::of(call.state, &role) }))
     }
 }
 
@@ -193,8 +201,8 @@ operation! {
         may(call, "ListRoles", &arn, About::default())?;
         let roles = call.state.roles(call.account()?).filter(|role| role.path.starts_with(&prefix));
         let list = format!("ListRoles\n{prefix}");
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), roles, |role| role.name.to_lowercase())?;
-        let roles = page.items.into_iter().map(|role| RoleShape::listed(role)).collect();
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), roles, |role| role.name.to_lowercase())?;
+        let roles = page.items.into_iter().map(|role| RoleShape::listed(call.state, role)).collect();
         Ok(Outcome::unchanged(ListRolesOutput { roles, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
 }
@@ -203,7 +211,7 @@ operation! {
     UpdateAssumeRolePolicy { role_name: String, policy_document: String } changes -> Nothing,
     |input, call| {
         let mut role = changeable(call, "UpdateAssumeRolePolicy", &input.role_name, About::default())?;
-        role.trust = trust_policy(call.state, &role.name, &input.policy_document)?;
+        role.trust = trust_policy(call.state, role.account, &role.name, &input.policy_document)?;
         Ok(Outcome::changed(Nothing {}, put(role)))
     }
 }
@@ -211,6 +219,7 @@ operation! {
 operation! {
     UpdateRole { role_name: String, description: Option<String>, max_session_duration: Option<u32> } changes -> Nothing,
     |input, call| {
+        described(input.description.as_deref())?;
         let mut role = changeable(call, "UpdateRole", &input.role_name, About::default())?;
         role.session_s_max = session_length(input.max_session_duration.or(Some(role.session_s_max)))?;
         role.description = input.description.or(role.description);
@@ -221,9 +230,10 @@ operation! {
 operation! {
     UpdateRoleDescription { role_name: String, description: String } changes -> RoleOutput,
     |input, call| {
+        described(Some(&input.description))?;
         let mut role = changeable(call, "UpdateRoleDescription", &input.role_name, About::default())?;
         role.description = Some(input.description);
-        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(&role) }, put(role)))
+        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, put(role)))
     }
 }
 
@@ -249,10 +259,10 @@ operation! {
 }
 
 operation! {
-    ListRoleTags { role_name: String } reads -> ListTagsOutput,
+    ListRoleTags { role_name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListTagsOutput,
     |input, call| {
         let role = permitted_role(call, "ListRoleTags", &input.role_name, About::default())?;
-        Ok(Outcome::unchanged(ListTagsOutput { tags: shown_tags(&role.tags), is_truncated: false }))
+        Ok(Outcome::unchanged(tags_page(call, &role.arn, &role.tags, input.max_items, input.marker.as_deref())?))
     }
 }
 
@@ -266,9 +276,11 @@ pub struct ListInstanceProfilesForRoleOutput {
 }
 
 operation! {
-    ListInstanceProfilesForRole { role_name: String } reads -> ListInstanceProfilesForRoleOutput,
+    ListInstanceProfilesForRole { role_name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListInstanceProfilesForRoleOutput,
     |input, call| {
-        permitted_role(call, "ListInstanceProfilesForRole", &input.role_name, About::default())?;
+        let role = permitted_role(call, "ListInstanceProfilesForRole", &input.role_name, About::default())?;
+        let list = format!("ListInstanceProfilesForRole\n{}", role.arn);
+        page(call, &list, input.max_items, input.marker.as_deref(), std::iter::empty::<()>(), |()| String::new())?;
         Ok(Outcome::unchanged(ListInstanceProfilesForRoleOutput { instance_profiles: [], is_truncated: false }))
     }
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use keyward_authz::{ResourcePolicy, UniqueId};
-use keyward_policy::{KeyName, Policy, PolicyKind, Values};
+use keyward_crypto::Purpose;
+use keyward_policy::{AccountId, KeyName, Policy, PolicyKind, Values};
 use serde::Serialize;
 
 use super::roles::permitted_role;
-use super::{About, RoleOutput, RoleShape, SERVICE, arn, may, refused};
+use super::{About, RoleOutput, RoleShape, SERVICE, arn, described, may, refused};
 use crate::call::Outcome;
 use crate::entities::{Change, Entity, EntityKey, Role};
 use crate::error::{Error, IamCode};
-use crate::tokens::new_id;
+use crate::tokens::{new_id, open_from_client, seal_for_client};
 
 /// Services whose role is not named after the first label of their principal.
 const NAMES: &[(&str, &str)] = &[
@@ -61,6 +62,7 @@ operation! {
         if !principal(&service) {
             return Err(refused(IamCode::InvalidInput, &format!("Service {service} is not supported.")));
         }
+        described(input.description.as_deref())?;
         let (name, path) = (role_name(&service, input.custom_suffix.as_deref()), role_path(&service));
         super::names::name(&name, "roleName", super::names::USER_NAME_CHARS_MAX)?;
         let arn = arn(call, "role", &path, &name)?;
@@ -87,7 +89,7 @@ operation! {
             tags: Vec::new(),
             service_linked: Some(service),
         };
-        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(&role) }, vec![Change::Put(Entity::Role(Arc::new(role)))]))
+        Ok(Outcome::changed(RoleOutput { role: RoleShape::of(call.state, &role) }, vec![Change::Put(Entity::Role(Arc::new(role)))]))
     }
 }
 
@@ -106,11 +108,18 @@ operation! {
         if role.service_linked.is_none() {
             return Err(refused(IamCode::InvalidInput, &format!("{} is not a service-linked role.", role.name)));
         }
-        // Nothing here uses the role, so it goes at once; the task's id says which role it was.
-        let deletion_task_id = format!("task{}{}/{}", role.path, role.name, crate::host::new_uuid(call.env));
+        // Nothing here uses the role, so it goes at once. The task's id says which role it was, and that it was us who made it.
+        let place = format!("{}{}", role.path, role.name);
+        let seal = seal_for_client(call.vault.root(), call.env, Purpose::Marker, &task_bound(role.account, &place), b"")?;
+        let deletion_task_id = format!("task{place}/{seal}");
         let gone = Change::Delete(EntityKey::Role(role.account, role.name.clone()));
         Ok(Outcome::changed(DeleteServiceLinkedRoleOutput { deletion_task_id }, vec![gone]))
     }
+}
+
+/// What the seal in a task's id is good for.
+fn task_bound(account: AccountId, place: &str) -> String {
+    format!("DeleteServiceLinkedRole\n{account}\n{place}")
 }
 
 /// The answer to `GetServiceLinkedRoleDeletionStatus`.
@@ -124,11 +133,10 @@ pub struct GetServiceLinkedRoleDeletionStatusOutput {
 operation! {
     GetServiceLinkedRoleDeletionStatus { deletion_task_id: String } reads -> GetServiceLinkedRoleDeletionStatusOutput,
     |input, call| {
-        let role = input.deletion_task_id.strip_prefix("task/").and_then(|rest| rest.rsplit_once('/')).map(|(role, _)| role);
-        let Some(role) = role else {
-            return Err(refused(IamCode::NoSuchEntity, &format!("The deletion task {} cannot be found.", input.deletion_task_id)));
-        };
-        may(call, "GetServiceLinkedRoleDeletionStatus", &arn(call, "role", "/", role)?, About::default())?;
+        let unknown = || refused(IamCode::NoSuchEntity, &format!("The deletion task {} cannot be found.", input.deletion_task_id));
+        let (place, seal) = input.deletion_task_id.strip_prefix("task").and_then(|rest| rest.rsplit_once('/')).ok_or_else(unknown)?;
+        may(call, "GetServiceLinkedRoleDeletionStatus", &arn(call, "role", place, "")?, About::default())?;
+        open_from_client(call.vault.root(), Purpose::Marker, &task_bound(call.account()?, place), seal).ok_or_else(unknown)?;
         Ok(Outcome::unchanged(GetServiceLinkedRoleDeletionStatusOutput { status: "SUCCEEDED" }))
     }
 }

@@ -395,7 +395,7 @@ fn gather(state: &State, kind: &'static str, holder: &str, inline: &InlinePolici
     }));
     sources.extend(attached.iter().filter_map(|arn| {
         let Attached { policy, .. } = state.policy_document(arn)?;
-        let aws = matches!(managed(state, arn)?, Managed::Aws(_));
+        let aws = matches!(managed(state, arn)?, Managed::Aws(..));
         let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
         Some(Source { policy, id, place: Place::Managed { arn: arn.clone(), aws } })
     }));
@@ -463,7 +463,7 @@ struct Simulated {
 impl Simulated {
     /// A caller without policies. Whom an ARN names, if it lives in this account, has its tags.
     fn of(state: &State, account: AccountId, caller: Option<&str>) -> Result<Self, Error> {
-        let text = caller.map_or_else(|| format!("arn:aws:iam::{account}:user/nobody"), str::to_owned);
+        let text = caller.map_or_else(|| format!("arn:{}:iam::{account}:user/nobody", state.partition(account)), str::to_owned);
         let wrong = || invalid(&format!("Invalid Caller Arn: {text}"));
         let arn: Arn = text.parse().map_err(|_| wrong())?;
         let (kind, name) = (arn.resource().split('/').next().unwrap_or_default(), arn.resource().rsplit('/').next().unwrap_or_default());
@@ -482,7 +482,7 @@ impl Simulated {
                 let session = format!("arn:{}:sts::{owner}:assumed-role/{name}/simulated", arn.partition()).parse().map_err(|_| wrong())?;
                 Principal::RoleSession { id: role.map(|role| role.id.clone()), role: arn.clone(), session }
             }
-            "root" => Principal::Root { account: owner },
+            "root" => Principal::Root { account: owner, partition: state.partition(owner) },
             _ => return Err(wrong()),
         };
         let mut subject = Subject::new(principal);

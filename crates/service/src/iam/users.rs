@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use keyward_authz::UniqueId;
-use keyward_policy::{KeyName, Values};
+use keyward_authz::{Grant, GrantPrincipal, UniqueId};
+use keyward_policy::{Arn, KeyName, Values};
 use serde::Serialize;
 
 use super::names::{USER_NAME_CHARS_MAX, name, path};
 use super::{
-    About, AttachedPermissionsBoundary, ITEMS_PER_PAGE, IsoSeconds, SERVICE, Tag, arn, may, no_such, pairs, refused, requested_tags, shown_tags,
-    with_tags, without_tags,
+    About, AttachedPermissionsBoundary, IsoSeconds, SERVICE, Tag, arn, may, no_such, page, pairs, refused, requested_tags, shown_tags, with_tags,
+    without_tags,
 };
 use crate::call::{Call, Nothing, Outcome};
 use crate::caller::Identity;
-use crate::entities::{Change, Entity, EntityKey, User};
+use crate::entities::{AccessKey, AccessKeyOwner, Change, Entity, EntityKey, Tags, User};
 use crate::error::{Error, IamCode};
-use crate::paging::page;
+use crate::state::State;
 use crate::tokens::new_id;
 
 /// A user in an answer (K272).
@@ -76,7 +76,8 @@ pub(super) fn permitted_user(call: &mut Call<'_>, action: &str, name: &str, abou
     let user = state.user(account, name);
     let tags = user.map(|user| pairs(&user.tags));
     let arn = user_arn(call, name)?;
-    may(call, action, &arn, About { tags: about.tags.or(tags.as_ref()), ..about })?;
+    let about = About { tags: about.tags.or(tags.as_ref()), ..about };
+    may(call, action, &arn, about.bounded(action, user.and_then(|user| user.boundary.as_ref())))?;
     user.cloned().ok_or_else(|| no_such("user", name))
 }
 
@@ -132,7 +133,7 @@ operation! {
         // The root user asks about itself without a name.
         if let (None, Identity::Root { account }) = (&input.user_name, &call.caller.identity) {
             let created_at = call.state.account(*account).map_or(call.now, |account| account.created_at);
-            let arn = format!("arn:{}:iam::{account}:root", call.region().partition());
+            let arn = format!("arn:{}:iam::{account}:root", call.state.partition(*account));
             let user = UserShape {
                 path: "/".to_owned(),
                 user_name: String::new(),
@@ -148,6 +149,59 @@ operation! {
         let user = permitted_user(call, "GetUser", &name, About::default())?;
         Ok(Outcome::unchanged(UserOutput { user: UserShape::of(&user) }))
     }
+}
+
+operation! {
+    UpdateUser { user_name: String, new_path: Option<String>, new_user_name: Option<String> } changes -> Nothing,
+    |input, call| {
+        let new_path = input.new_path.map(|given| path(Some(given))).transpose()?;
+        if let Some(new_name) = &input.new_user_name {
+            name(new_name, "newUserName", USER_NAME_CHARS_MAX)?;
+        }
+        let user = permitted_user(call, "UpdateUser", &input.user_name, About::default())?;
+        let (name, path) = (input.new_user_name.unwrap_or_else(|| user.name.clone()), new_path.unwrap_or_else(|| user.path.clone()));
+        // Whoever renames needs the permission on the new name too.
+        let arn = arn(call, "user", &path, &name)?;
+        may(call, "UpdateUser", &arn, About::default())?;
+        if call.state.user(user.account, &name).is_some_and(|other| other.id != user.id) {
+            return Err(refused(IamCode::EntityAlreadyExists, &format!("User with name {name} already exists.")));
+        }
+        let arn: Arn = arn.parse().map_err(|_| Error::Internal("a user ARN that is none"))?;
+        let mut changes = renamed_keys(call.state, &user, &name);
+        changes.extend(renamed_grants(call.state, &user.id, &arn));
+        if !name.eq_ignore_ascii_case(&user.name) {
+            changes.push(Change::Delete(EntityKey::User(user.account, user.name.clone())));
+        }
+        changes.extend(put(User { arn, name, path, ..User::clone(&user) }));
+        Ok(Outcome::changed(Nothing {}, changes))
+    }
+}
+
+/// A user's access keys, which name their owner.
+fn renamed_keys(state: &State, user: &User, name: &str) -> Vec<Change> {
+    let keys = super::access_keys::of_user(state, user);
+    let owner = || AccessKeyOwner::User { account: user.account, name: name.to_owned() };
+    keys.map(|key| Change::Put(Entity::AccessKey(Arc::new(AccessKey { owner: owner(), ..AccessKey::clone(key) })))).collect()
+}
+
+/// (A606) The grants that name somebody, who is called otherwise from now on.
+fn renamed_grants(state: &State, id: &UniqueId, arn: &Arn) -> Vec<Change> {
+    let names = |principal: &GrantPrincipal| matches!(principal, GrantPrincipal::Aws { bound: Some(bound), .. } if bound == id);
+    let renamed = |principal: &GrantPrincipal| match principal {
+        GrantPrincipal::Aws { bound, .. } if names(principal) => GrantPrincipal::Aws { arn: arn.clone(), bound: bound.clone() },
+        other => other.clone(),
+    };
+    let grants = state.all_keys().flat_map(|key| state.grants(key.arn()));
+    let concerned = grants.filter(|grant| names(&grant.terms.grantee) || grant.terms.retiring.as_ref().is_some_and(names));
+    concerned
+        .flat_map(|grant| {
+            let mut changed = Grant::clone(grant);
+            changed.terms.grantee = renamed(&grant.terms.grantee);
+            changed.terms.retiring = grant.terms.retiring.as_ref().map(renamed);
+            // Deleted first: it is found by its names.
+            [Change::Delete(EntityKey::Grant(grant.key.clone(), grant.id.clone())), Change::Put(Entity::Grant(Arc::new(changed)))]
+        })
+        .collect()
 }
 
 operation! {
@@ -190,7 +244,7 @@ operation! {
         may(call, "ListUsers", &arn, About::default())?;
         let users = call.state.users(call.account()?).filter(|user| user.path.starts_with(&prefix));
         let list = format!("ListUsers\n{prefix}");
-        let page = page(call, &list, ITEMS_PER_PAGE, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
+        let page = page(call, &list, input.max_items, input.marker.as_deref(), users, |user| user.name.to_lowercase())?;
         let users = page.items.into_iter().map(|user| UserShape::listed(user)).collect();
         Ok(Outcome::unchanged(ListUsersOutput { users, is_truncated: page.next_marker.is_some(), marker: page.next_marker }))
     }
@@ -227,12 +281,20 @@ operation! {
 pub struct ListTagsOutput {
     pub tags: Vec<Tag>,
     pub is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+/// A page of tags, by key.
+pub(super) fn tags_page(call: &Call<'_>, of: &Arn, tags: &Tags, max_items: Option<usize>, marker: Option<&str>) -> Result<ListTagsOutput, Error> {
+    let page = page(call, &format!("Tags\n{of}"), max_items, marker, shown_tags(tags).into_iter(), |tag| tag.key.clone())?;
+    Ok(ListTagsOutput { tags: page.items, is_truncated: page.next_marker.is_some(), marker: page.next_marker })
 }
 
 operation! {
-    ListUserTags { user_name: String } reads -> ListTagsOutput,
+    ListUserTags { user_name: String, marker: Option<String>, max_items: Option<usize> } reads -> ListTagsOutput,
     |input, call| {
         let user = permitted_user(call, "ListUserTags", &input.user_name, About::default())?;
-        Ok(Outcome::unchanged(ListTagsOutput { tags: shown_tags(&user.tags), is_truncated: false }))
+        Ok(Outcome::unchanged(tags_page(call, &user.arn, &user.tags, input.max_items, input.marker.as_deref())?))
     }
 }

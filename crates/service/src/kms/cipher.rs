@@ -148,6 +148,20 @@ pub struct Decrypt {
     pub encryption_algorithm: Option<String>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
+    pub dry_run_modifiers: Option<Vec<String>>,
+}
+
+/// (K154) Whether only the permissions and the state of keys are asked about, whatever the ciphertext.
+fn ignores_ciphertext(dry_run: Option<bool>, modifiers: Option<&[String]>) -> Result<bool, Error> {
+    let ignores = modifiers.unwrap_or_default().iter().any(|modifier| modifier == "IGNORE_CIPHERTEXT");
+    if ignores && dry_run != Some(true) {
+        return Err(Error::Validation("DryRunModifiers can be specified only when DryRun is true.".to_owned()));
+    }
+    Ok(ignores)
+}
+
+fn required<T>(member: Option<T>, name: &str) -> Result<T, Error> {
+    member.ok_or_else(|| Error::Validation(format!("{name} is required."))) // [K24]
 }
 
 /// The answer to `Decrypt`.
@@ -181,8 +195,15 @@ impl Operate for Decrypt {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<DecryptOutput>, Error> {
         let context = context_of(self.encryption_context)?;
         let algorithm = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let blob = self.ciphertext_blob.ok_or_else(|| Error::Validation("CiphertextBlob is required.".to_owned()))?;
         let facts = call.facts();
+        if ignores_ciphertext(self.dry_run, self.dry_run_modifiers.as_deref())? {
+            let found = resolve(call, Operation::Decrypt, &required(self.key_id, "KeyId")?)?;
+            super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
+            let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, facts, context.pairs(), algorithm))?;
+            let _usable = usable(&key, permit, Operation::Decrypt, algorithm, false)?;
+            return Err(Error::DryRun);
+        }
+        let blob = required(self.ciphertext_blob, "CiphertextBlob")?;
         let ciphertext = Ciphertext::parse(&blob.0)?;
         let found = ciphertext.resolve(call, Operation::Decrypt, self.key_id.as_deref())?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
@@ -258,6 +279,7 @@ pub struct ReEncrypt {
     pub destination_encryption_algorithm: Option<String>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
+    pub dry_run_modifiers: Option<Vec<String>>,
 }
 
 /// The answer to `ReEncrypt` (K165).
@@ -309,10 +331,16 @@ impl Operate for ReEncrypt {
         let (from_context, to_context) = (context_of(self.source_encryption_context)?, context_of(self.destination_encryption_context)?);
         let from_algorithm = self.source_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
         let to_algorithm = self.destination_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let blob = self.ciphertext_blob.ok_or_else(|| Error::Validation("CiphertextBlob is required.".to_owned()))?;
         let facts = call.facts();
-        let ciphertext = Ciphertext::parse(&blob.0)?;
-        let from = ciphertext.resolve(call, Operation::ReEncrypt, self.source_key_id.as_deref())?;
+        let blob = match ignores_ciphertext(self.dry_run, self.dry_run_modifiers.as_deref())? {
+            true => None,
+            false => Some(required(self.ciphertext_blob, "CiphertextBlob")?),
+        };
+        let ciphertext = blob.as_ref().map(|blob| Ciphertext::parse(&blob.0)).transpose()?;
+        let from = match &ciphertext {
+            Some(ciphertext) => ciphertext.resolve(call, Operation::ReEncrypt, self.source_key_id.as_deref())?,
+            None => resolve(call, Operation::ReEncrypt, &required(self.source_key_id, "SourceKeyId")?)?,
+        };
         let to = resolve(call, Operation::ReEncrypt, &self.destination_key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         // [A563] Whether both halves are one key.
@@ -323,6 +351,11 @@ impl Operate for ReEncrypt {
         let mut request = with_context(action("ReEncryptTo")?, facts, to_context.pairs(), to_algorithm);
         request.parameters.push((KeyName::ReEncryptOnSameKey, same));
         let (to_key, to_permit) = to.permit(call, request)?;
+        let Some(ciphertext) = ciphertext else {
+            let _usable = usable(&from_key, from_permit, Operation::ReEncrypt, from_algorithm, false)?;
+            let _usable = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;
+            return Err(Error::DryRun);
+        };
         // [K86] Source first.
         let from_ready = ciphertext.ready(&from_key, from_permit, Operation::ReEncrypt, from_algorithm)?;
         let to_ready = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;

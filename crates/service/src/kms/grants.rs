@@ -1,11 +1,12 @@
 //! Grants (§6; K195–K198).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyward_authz::{Grant, GrantConstraints, GrantId, GrantOperation, GrantPrincipal, GrantRequest, Operation, Request, Resource, Target};
 use keyward_crypto::{Purpose, RootKey};
-use keyward_policy::{Arn, KeyName, KmsPermission, Values};
+use keyward_policy::{Arn, KeyName, KmsPermission, Partition, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -167,16 +168,20 @@ impl Operate for CreateGrant {
         let (key, permit) = found.permit(call, self.request(facts, &terms)?)?;
         let _enabled = ready(&key, permit)?;
         check_fits(&terms, &key.facts.spec, &key.facts.usage)?;
-        check_principal(call.state, self.grantee_principal.as_deref())?;
-        check_principal(call.state, self.retiring_principal.as_deref())?;
+        let partition = call.region().partition();
+        check_principal(call.state, partition, self.grantee_principal.as_deref())?;
+        check_principal(call.state, partition, self.retiring_principal.as_deref())?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun); // [A618]
         }
         // [A617] The same name with the same terms is the same grant.
-        let same = |grant: &&Arc<Grant>| self.name.is_some() && grant.name == self.name && grant.terms == terms;
+        let same = |grant: &&Arc<Grant>| self.name.is_some() && grant.name == self.name && are_the_same(&grant.terms, &terms);
         let (id, changes) = match call.state.grants(key.arn()).find(same) {
             Some(grant) => (grant.id.clone(), Vec::new()),
-            None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => return Err(Error::LimitExceeded(None)),
+            None if call.state.grant_count(key.arn()) >= GRANTS_PER_KEY_MAX => {
+                let message = format!("Grants per key quota is {GRANTS_PER_KEY_MAX}, and this key has as many.");
+                return Err(Error::LimitExceeded(Some(message)));
+            }
             None => {
                 let id = new_grant_id(call.env)?;
                 let issuing_account = call.account().unwrap_or(key.arn().account());
@@ -192,11 +197,11 @@ impl Operate for CreateGrant {
 
 impl CreateGrant {
     /// The terms, once they fit the key and name principals that exist.
-    pub(crate) fn checked_terms(&self, state: &State, spec: &str, usage: &str) -> Result<GrantRequest, Error> {
+    pub(crate) fn checked_terms(&self, state: &State, partition: Partition, spec: &str, usage: &str) -> Result<GrantRequest, Error> {
         let terms = self.terms(state)?;
         check_fits(&terms, spec, usage)?;
-        check_principal(state, self.grantee_principal.as_deref())?;
-        check_principal(state, self.retiring_principal.as_deref())?;
+        check_principal(state, partition, self.grantee_principal.as_deref())?;
+        check_principal(state, partition, self.retiring_principal.as_deref())?;
         Ok(terms)
     }
 
@@ -226,6 +231,10 @@ impl CreateGrant {
         }
         if constraints.encryption_context_equals.is_some() && constraints.encryption_context_subset.is_some() {
             return Err(Error::Validation("More than one constraint supplied".to_owned())); // [K196]
+        }
+        // A constraint without pairs would be none, and count as one where a policy asks for its type [A552].
+        if constraints.encryption_context().is_some_and(Pairs::is_empty) {
+            return Err(Error::Validation("A grant constraint holds at least one pair.".to_owned()));
         }
         let too_much =
             |pairs: &Pairs| pairs.len() > CONSTRAINT_PAIRS_MAX || pairs.values().any(|value| value.chars().count() > CONSTRAINT_VALUE_CHARS_MAX);
@@ -257,6 +266,12 @@ impl CreateGrant {
     }
 }
 
+/// (A617) Operations are a set, in whatever order they are named.
+fn are_the_same(a: &GrantRequest, b: &GrantRequest) -> bool {
+    let operations = |terms: &GrantRequest| terms.operations.iter().map(|operation| operation.name()).collect::<BTreeSet<_>>();
+    operations(a) == operations(b) && (&a.grantee, &a.constraints, &a.retiring) == (&b.grantee, &b.constraints, &b.retiring)
+}
+
 /// (A603) (A610) What the key's type does not allow; known only after authorization (A901).
 fn check_fits(terms: &GrantRequest, spec: &str, usage: &str) -> Result<(), Error> {
     let symmetric = spec == "SYMMETRIC_DEFAULT";
@@ -281,20 +296,25 @@ fn check_fits(terms: &GrantRequest, spec: &str, usage: &str) -> Result<(), Error
 }
 
 /// (A605) A grantee, or whoever may retire, must exist.
-fn check_principal(state: &State, named: Option<&str>) -> Result<(), Error> {
+fn check_principal(state: &State, partition: Partition, named: Option<&str>) -> Result<(), Error> {
     let Some(named) = named else { return Ok(()) };
     let unknown = || Error::UnknownPrincipal(named.to_owned());
     let arn: Arn = named.parse().map_err(|_| unknown())?;
     let exists = match (arn.service(), arn.resource()) {
         ("iam", "root") => true,
         ("iam", resource) if resource.starts_with("user/") || resource.starts_with("role/") => living(state, &arn).is_some(),
-        ("sts", _) => match arn.resource_after("assumed-role").and_then(|rest| rest.split('/').next()) {
-            // The role sessions of EC2's own infrastructure exist only inside EC2 [A1110].
-            Some(role) => role.starts_with("aws:") || arn.account().and_then(|account| state.role(account, role)).is_some(),
-            None => arn.resource_after("federated-user").is_some(),
+        ("sts", _) => match arn.resource_after("assumed-role").map(|rest| rest.split_once('/')) {
+            Some(Some((role, session))) => {
+                let there = || arn.account().and_then(|account| state.role(account, role)).is_some_and(|there| there.name == role);
+                // The role sessions of EC2's own infrastructure exist only inside EC2 [A1110].
+                !session.is_empty() && !session.contains('/') && (role.starts_with("aws:") || there())
+            }
+            Some(None) => false,
+            None => arn.resource_after("federated-user").is_some_and(|name| !name.is_empty() && !name.contains('/')),
         },
         _ => false,
     };
+    let exists = exists && arn.partition() == partition.as_str(); // [A121]
     if exists { Ok(()) } else { Err(unknown()) }
 }
 
@@ -314,6 +334,7 @@ pub struct ListGrants {
     pub marker: Option<String>,
     pub grant_id: Option<String>,
     pub grantee_principal: Option<String>,
+    pub grantee_service_principal: Option<String>,
 }
 
 /// A grant in a list (K197).
@@ -366,9 +387,14 @@ impl Operate for ListGrants {
         let _ = permit;
         let wanted = |grant: &&Arc<Grant>| {
             self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
-                && self.grantee_principal.as_deref().is_none_or(|principal| principal == grant.terms.grantee.as_str())
+                && self.grantee_principal.as_deref().is_none_or(|principal| principal == shown_principal(call.state, &grant.terms.grantee))
+                && self
+                    .grantee_service_principal
+                    .as_deref()
+                    .is_none_or(|service| matches!(&grant.terms.grantee, GrantPrincipal::Service { name } if **name == *service))
         };
-        let list = format!("ListGrants\n{}\n{:?}\n{:?}", key.arn(), self.grant_id, self.grantee_principal);
+        let grantees = (&self.grantee_principal, &self.grantee_service_principal);
+        let list = format!("ListGrants\n{}\n{:?}\n{grantees:?}", key.arn(), self.grant_id);
         let grants = call.state.grants(key.arn()).filter(wanted);
         let page = page(call, &list, GRANTS_PER_PAGE, self.limit, self.marker.as_deref(), grants, place)?;
         Ok(Outcome::unchanged(ListGrantsOutput::of(call.state, page)))
@@ -392,7 +418,7 @@ impl ListGrantsOutput {
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ListRetirableGrants {
-    pub retiring_principal: String,
+    pub retiring_principal: Option<String>,
     pub limit: Option<usize>,
     pub marker: Option<String>,
 }
@@ -404,15 +430,16 @@ impl Operate for ListRetirableGrants {
     const MUTATES: bool = false;
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        let retiring_principal = Some(self.retiring_principal.as_str());
+        let retiring_principal = self.retiring_principal.as_deref();
         ListParameters { retiring_principal, ..ListParameters::of(self.limit, self.marker.as_deref()) }.on(None)
     }
 
     /// (A409) Keys and their policies are not consulted, and grants on foreign keys are listed too.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
         let (facts, account) = (call.facts(), call.account()?);
-        let unknown = || Error::UnknownPrincipal(self.retiring_principal.clone());
-        let arn: Arn = self.retiring_principal.parse().map_err(|_| unknown())?;
+        let retiring = self.retiring_principal.ok_or_else(|| Error::Validation("RetiringPrincipal is required.".to_owned()))?; // [K24]
+        let unknown = || Error::UnknownPrincipal(retiring.clone());
+        let arn: Arn = retiring.parse().map_err(|_| unknown())?;
         let pattern = no_resource(call)?;
         let request = Request::new(permission(Operation::ListRetirableGrants)?, facts);
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &request)?;
@@ -422,6 +449,9 @@ impl Operate for ListRetirableGrants {
         // Grants live in one Region, and a Region's endpoint lists its own.
         let region = call.region().clone();
         let grants = call.state.grants_retirable_by(arn.as_str()).filter(move |grant| *grant.key.region() == region);
+        // One whose retiring principal is gone does not name a successor of that name [A606].
+        let named = |grant: &&Arc<Grant>| grant.terms.retiring.as_ref().is_some_and(|retiring| shown_principal(call.state, retiring) == arn.as_str());
+        let grants = grants.filter(named);
         let list = format!("ListRetirableGrants\n{arn}");
         let page = page(call, &list, GRANTS_PER_PAGE, self.limit, self.marker.as_deref(), grants, place)?;
         Ok(Outcome::unchanged(ListGrantsOutput::of(call.state, page)))
@@ -446,7 +476,7 @@ fn entry(state: &State, grant: &Grant) -> GrantListEntry {
         creation_date: EpochSeconds(grant.created_at),
         grantee_principal: shown_principal(state, &grant.terms.grantee),
         retiring_principal: grant.terms.retiring.as_ref().map(|retiring| shown_principal(state, retiring)),
-        issuing_account: format!("arn:{}:iam::{}:root", grant.key.region().partition(), grant.issuing_account),
+        issuing_account: format!("arn:{}:iam::{}:root", state.partition(grant.issuing_account), grant.issuing_account),
         operations: grant.terms.operations.iter().map(|operation| operation.name()).collect(),
         constraints: constrained.then_some(RequestedConstraints { encryption_context_subset, encryption_context_equals, source_arn }),
     }
@@ -538,28 +568,22 @@ impl Operate for RetireGrant {
             (None, Some(key), Some(id)) => (key, grant_id(&id)?),
             _ => return Err(Error::Validation("Specify either a grant token, or a key ID and a grant ID.".to_owned())), // [K198]
         };
-        let arn = match key_name.strip_prefix("arn:") {
-            Some(_) => key_name.parse().map_err(|_| Error::InvalidArn(key_name.clone()))?,
-            None => {
-                let id = key_name.parse().map_err(|_| Error::InvalidKeyId(key_name.clone()))?;
-                keyward_authz::KeyArn::new(call.region().clone(), call.account()?, id)
-            }
-        };
-        let found = call.state.key(&arn).zip(call.state.grant(&arn, &id));
+        let found = resolve(call, Operation::RetireGrant, &key_name)?;
+        let arn = found.arn().ok_or(Error::Internal("nothing was found"))?.clone();
+        let there = found.key().zip(call.state.grant(&arn, &id));
         let own = call.caller.account() == Some(arn.account());
-        let (key, grant) = found.ok_or_else(|| match own {
-            true => Error::GrantNotFound(id.to_string()),
-            // (A908) What is absent in another account reads like what is refused there.
-            false => Error::AccessDenied {
-                sentence: keyward_authz::hidden_sentence(&call.subject.principal.caller_arn(), &keyward_policy::Action::Kms(RETIRE_GRANT), false),
-            },
-        })?;
+        // [A908] What is absent in another account reads like what is refused there.
+        let hidden = Error::AccessDenied {
+            sentence: keyward_authz::hidden_sentence(&call.subject.principal.caller_arn(), &keyward_policy::Action::Kms(RETIRE_GRANT), false),
+        };
+        let Some((key, grant)) = there else { return Err(if own { Error::GrantNotFound(id.to_string()) } else { hidden }) };
         // [A620] Decided by the grant, not by key policies.
         let mut request = Request::new(permission(Operation::RetireGrant)?, facts);
         request.retires = Some(grant);
         request.encryption_context = grant.terms.constraints.encryption_context();
         let state = call.state;
-        call.authorize(&state.target(Resource::Key { key: &key.facts, grants: &[] }), &request)?;
+        let decided = call.authorize(&state.target(Resource::Key { key: &key.facts, grants: &[] }), &request);
+        decided.map_err(|refused| if own { refused } else { hidden })?;
         call.concerns(&arn);
         call.remark(&serde_json::json!({ "grantId": id.to_string() })); // [A1006]
         if self.dry_run == Some(true) {

@@ -29,7 +29,7 @@ macro_rules! kms_operations {
             ListKeyPolicies("KeyId");
             ListKeys();
             ListResourceTags("KeyId");
-            ListRetirableGrants("RetiringPrincipal");
+            ListRetirableGrants();
             PutKeyPolicy("KeyId", "Policy");
             ReEncrypt("DestinationKeyId");
             RetireGrant();

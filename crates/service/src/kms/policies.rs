@@ -13,7 +13,7 @@ use super::{ListParameters, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::{Change, Entity, Key};
 use crate::error::Error;
-use crate::principals::bind;
+use crate::principals::{bind, shown};
 use crate::state::State;
 
 const INVALID_PRINCIPALS: &str = "Policy contains a statement with one or more invalid principals.";
@@ -33,13 +33,11 @@ pub(crate) fn default_policy(arn: &KeyArn) -> ResourcePolicy {
 pub(crate) fn checked(state: &State, key: &KeyArn, text: &str) -> Result<ResourcePolicy, Error> {
     if text.len() > KEY_POLICY_BYTES_MAX {
         // [A107]
-        return Err(Error::LimitExceeded(None));
+        let message = format!("The key policy is {} bytes long; the limit is {KEY_POLICY_BYTES_MAX} bytes.", text.len());
+        return Err(Error::LimitExceeded(Some(message)));
     }
     let policy = Policy::parse_strict(PolicyKind::Key, text).map_err(|issue| Error::MalformedPolicy(issue.message))?;
-    if !policy.is_of_partition(key.region().partition().as_str()) {
-        return Err(Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()));
-    }
-    let bound = bind(state, &policy).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
+    let bound = bind(state, &policy, key.region().partition()).map_err(|_| Error::MalformedPolicy(INVALID_PRINCIPALS.to_owned()))?;
     Ok(ResourcePolicy { policy, bound })
 }
 
@@ -52,17 +50,6 @@ pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &Resource
     request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed("default")))];
     let target = call.state.target(Resource::Key { key: &changed, grants: &[] });
     if authorize(call.subject, &target, &request).is_allowed() { Ok(()) } else { Err(Error::PolicyLockout) }
-}
-
-/// The text of a policy as GetKeyPolicy shows it: the bare id stands where a principal is gone (A206).
-fn shown(state: &State, policy: &ResourcePolicy) -> String {
-    let mut text = policy.policy.text().to_owned();
-    for (arn, id) in &policy.bound {
-        if state.arn_of(id) != Some(arn.as_str()) {
-            text = text.replace(&format!("\"{arn}\""), &format!("\"{id}\""));
-        }
-    }
-    text
 }
 
 /// `GetKeyPolicy`

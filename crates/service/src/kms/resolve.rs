@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy};
+use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy, Target, authorize};
 use keyward_policy::{AccountId, Arn, KmsPermission, Policy, PolicyKind, Region};
 
 use crate::call::Call;
@@ -29,33 +29,52 @@ impl Found {
         let Ok(id) = id.parse() else { return Err(Error::InvalidCiphertext) };
         match call.state.key_at(account, call.region(), &id) {
             Some(key) => Ok(Self { key: Some(key.clone()), facts: None, alias: None, from_ciphertext: true }),
-            // [A907] Missing reads like hidden, whosever it was.
-            None => Err(Error::CiphertextKeyHidden),
+            // [A907] Missing reads like hidden.
+            None if call.caller.account() == Some(account) => Err(Error::CiphertextKeyHidden),
+            None => Ok(Self { from_ciphertext: true, ..Self::missing(KeyArn::new(call.region().clone(), account, id), None) }),
         }
     }
 
     /// Asks for the permission; whoever passes holds key and permit.
-    pub(crate) fn permit(&self, call: &mut Call<'_>, mut request: Request<'_>) -> Result<(Arc<Key>, Permit), Error> {
-        let alias = self.alias.clone();
-        let mut request_with_alias = {
-            request.from_ciphertext = self.from_ciphertext;
-            request
+    pub(crate) fn permit<'r>(&'r self, call: &mut Call<'_>, request: Request<'r>) -> Result<(Arc<Key>, Permit), Error> {
+        let state = call.state;
+        let request = Request { from_ciphertext: self.from_ciphertext, alias: self.alias.as_ref(), ..request };
+        let refused = match (&self.key, &self.facts) {
+            (Some(key), _) => match call.permit(key, &request) {
+                Ok(permit) => return Ok((key.clone(), permit)),
+                Err(refused) => refused,
+            },
+            (None, Some(facts)) => match call.authorize(&state.target(Resource::Key { key: facts, grants: &[] }), &request) {
+                Ok(_) => return Err(Error::Internal("a missing key was permitted")),
+                Err(refused) => refused,
+            },
+            (None, None) => return Err(Error::Internal("nothing was found")),
         };
-        request_with_alias.alias = None;
-        let request = Request { alias: alias.as_ref(), ..request_with_alias };
-        match (&self.key, &self.facts) {
-            (Some(key), _) => {
-                let permit = call.permit(key, &request)?;
-                Ok((key.clone(), permit))
-            }
-            (None, Some(facts)) => {
-                let state = call.state;
-                let target = state.target(Resource::Key { key: facts, grants: &[] });
-                call.authorize(&target, &request)?;
-                Err(Error::Internal("a missing key was permitted"))
-            }
-            (None, None) => Err(Error::Internal("nothing was found")),
+        match refused {
+            Error::AccessDenied { sentence } => Err(Error::AccessDenied { sentence: self.told(call, &request, sentence)? }),
+            other => Err(other),
         }
+    }
+
+    /// (A907) (A908) What the caller is told of a refusal. Of another account's key nothing may show, not even in what the
+    /// caller's own policies say to its tags or its spec: the sentence is the one for a key that is not there.
+    fn told(&self, call: &Call<'_>, request: &Request<'_>, sentence: String) -> Result<String, Error> {
+        let Some(arn) = self.arn().filter(|arn| call.caller.account() != Some(arn.account())) else { return Ok(sentence) };
+        let stand_in = if self.alias.is_some() { nobody(arn.region(), arn.account())? } else { arn.clone() };
+        let missing = Self::missing(stand_in.clone(), None);
+        let facts = missing.facts.as_deref().ok_or(Error::Internal("nothing was found"))?;
+        // Of the owner's side nothing counts, so neither do its RCPs.
+        let target = Target::new(Resource::Key { key: facts, grants: &[] });
+        let told = keyward_authz::sentence(call.subject, &target, request, &authorize(call.subject, &target, request));
+        Ok(match &self.alias {
+            Some(name) => told.replace(stand_in.as_str(), &alias_arn(arn.region(), arn.account(), name)),
+            None => told,
+        })
+    }
+
+    /// The key, if it is there.
+    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
+        self.key.as_ref()
     }
 
     /// The ARN that the request means, whether or not anything is there.
@@ -67,7 +86,7 @@ impl Found {
         Self { key: Some(key), facts: None, alias, from_ciphertext: false }
     }
 
-    fn missing(arn: KeyArn) -> Self {
+    fn missing(arn: KeyArn, alias: Option<AliasName>) -> Self {
         let facts = KeyFacts {
             arn,
             policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, r#"{"Statement":[]}"#)),
@@ -80,8 +99,14 @@ impl Found {
             aliases: Vec::new(),
             tags: BTreeMap::new(),
         };
-        Self { key: None, facts: Some(Box::new(facts)), alias: None, from_ciphertext: false }
+        Self { key: None, facts: Some(Box::new(facts)), alias, from_ciphertext: false }
     }
+}
+
+/// The ARN of a key that nobody has.
+fn nobody(region: &Region, account: AccountId) -> Result<KeyArn, Error> {
+    let id = "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("no id"))?;
+    Ok(KeyArn::new(region.clone(), account, id))
 }
 
 /// The permission of an operation.
@@ -121,8 +146,11 @@ pub(crate) fn resolve(call: &Call<'_>, operation: Operation, named: &str) -> Res
 fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -> Result<Found, Error> {
     let invalid = || Error::InvalidArn(named.to_owned());
     let arn: Arn = named.parse().map_err(|_| invalid())?;
-    let [_, _, service, in_region, account, resource] = arn.segments();
+    let [_, in_partition, service, in_region, account, resource] = arn.segments();
     let account = account.parse().ok().filter(|_| service == "kms").ok_or_else(invalid)?;
+    if in_partition != region.partition().as_str() && in_region == region.as_str() {
+        return Err(invalid()); // [K40]
+    }
     if in_region != region.as_str() {
         return Err(Error::WrongRegion(in_region.to_owned())); // [A909]
     }
@@ -138,10 +166,7 @@ fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -
             Some(key) => Ok(Found::existing(key.clone(), Some(name))),
             None if own => Err(Error::AliasNotFound(named.to_owned())),
             // [A908] Refused as a key would be whose policy says nothing; its id is nobody's.
-            None => {
-                let nobody = "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("no id"))?;
-                Ok(Found::missing(KeyArn::new(region.clone(), account, nobody)))
-            }
+            None => Ok(Found::missing(nobody(region, account)?, Some(name))),
         };
     }
     let id = resource.strip_prefix("key/").ok_or_else(invalid)?;
@@ -149,6 +174,6 @@ fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -
     match call.state.key_at(account, region, &id) {
         Some(key) => Ok(Found::existing(key.clone(), None)),
         None if own => Err(Error::KeyNotFound(named.to_owned())),
-        None => Ok(Found::missing(KeyArn::new(region.clone(), account, id))),
+        None => Ok(Found::missing(KeyArn::new(region.clone(), account, id), None)),
     }
 }

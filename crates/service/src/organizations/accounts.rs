@@ -278,22 +278,24 @@ fn made(
     let sealed = call.vault.root().seal(Purpose::AccessKeySecret, key_id.as_bytes(), secret.as_bytes(), &*call.env.entropy);
     let secret = sealed.map_err(|_| Error::Internal("randomness failed"))?;
     let key = AccessKey { id: key_id, owner: AccessKeyOwner::Root { account }, secret, active: true, created_at: call.now };
+    // An organization is in one partition, that of its management account.
+    let partition = call.state.partition(organization.management);
     let trust = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{}:root"}},"Action":"sts:AssumeRole"}}]}}"#,
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:{partition}:iam::{}:root"}},"Action":"sts:AssumeRole"}}]}}"#,
         organization.management
     );
     let role = Role {
-        arn: format!("arn:aws:iam::{account}:role/{role_name}").parse().map_err(|_| Error::Internal("a role ARN that is none"))?,
+        arn: format!("arn:{partition}:iam::{account}:role/{role_name}").parse().map_err(|_| Error::Internal("a role ARN that is none"))?,
         account,
         name: role_name.to_owned(),
         path: "/".to_owned(),
         id: UniqueId(crate::tokens::new_id(call.env, "AROA", 21)?.into()),
         created_at: call.now,
-        trust: trust_policy(call.state, role_name, &trust)?,
+        trust: trust_policy(call.state, organization.management, role_name, &trust)?,
         description: None,
         session_s_max: 3600,
         inline: Default::default(),
-        attached: vec!["arn:aws:iam::aws:policy/AdministratorAccess".to_owned()],
+        attached: vec![format!("arn:{partition}:iam::aws:policy/AdministratorAccess")],
         boundary: None,
         tags: Vec::new(),
         service_linked: None,
@@ -307,7 +309,7 @@ fn made(
         joined: JoinedMethod::Created,
         joined_at: call.now,
     };
-    let account = Account { id: account, name: Some(name), email: Some(email), created_at: call.now };
+    let account = Account { id: account, name: Some(name), email: Some(email), partition, created_at: call.now };
     Ok(vec![
         Change::Put(Entity::Account(Arc::new(account))),
         Change::Put(Entity::AccessKey(Arc::new(key))),

@@ -119,7 +119,14 @@ impl Seeding<'_> {
         let created_at = existing.as_ref().map_or(self.now, |account| account.created_at);
         let name = seed.name.clone().or(existing.as_ref().and_then(|account| account.name.clone()));
         let email = seed.email.clone().or(existing.as_ref().and_then(|account| account.email.clone()));
-        self.put(Entity::Account(Arc::new(Account { id, name, email, created_at })));
+        let partition = existing.as_ref().map(|account| account.partition);
+        if let (Some(is), Some(asked)) = (partition, seed.partition)
+            && is != asked
+        {
+            return Err(Fault::new(format!("the account is in {is}, and an account never changes its partition")).at(&["partition"]));
+        }
+        let partition = partition.or(seed.partition).unwrap_or_default();
+        self.put(Entity::Account(Arc::new(Account { id, name, email, partition, created_at })));
         let owner = AccessKeyOwner::Root { account: id };
         match &seed.root_access_key {
             Some(key) => self.access_key(owner, key).map_err(|fault| fault.at(&["root_access_key"]))?,
@@ -173,12 +180,14 @@ impl Seeding<'_> {
     }
 
     /// `arn:aws:iam::ACCOUNT:KIND/PATH/NAME`
-    fn arn(account: AccountId, kind: &str, path: Option<&String>, name: &str) -> Result<(Arn, String), Fault> {
+    fn arn(&self, account: AccountId, kind: &str, path: Option<&String>, name: &str) -> Result<(Arn, String), Fault> {
         let path = path.map_or("/", String::as_str);
         if !path.starts_with('/') || !path.ends_with('/') {
             return Err(Fault::new("a path begins and ends with `/`").at(&["path"]));
         }
-        let arn = format!("arn:aws:iam::{account}:{kind}{path}{name}").parse().map_err(|_| Fault::new(format!("`{name}` is no name")))?;
+        let arn = format!("arn:{}:iam::{account}:{kind}{path}{name}", self.state.partition(account))
+            .parse()
+            .map_err(|_| Fault::new(format!("`{name}` is no name")))?;
         Ok((arn, path.to_owned()))
     }
 
@@ -197,8 +206,9 @@ impl Seeding<'_> {
     /// The ARN of a managed policy that is named by ARN or by name.
     fn managed_arn(&self, account: AccountId, named: &str) -> Result<String, Fault> {
         let own = self.state.managed_policies(account).find(|policy| policy.name == named || policy.arn.as_str() == named);
-        let aws = || aws_managed::policies().iter().find(|policy| policy.name() == named || policy.arn() == named);
-        let found = own.map(|policy| policy.arn.to_string()).or_else(|| aws().map(|policy| policy.arn()));
+        let partition = self.state.partition(account);
+        let aws = || aws_managed::policies().iter().find(|policy| policy.name() == named || policy.arn(partition) == named);
+        let found = own.map(|policy| policy.arn.to_string()).or_else(|| aws().map(|policy| policy.arn(partition)));
         found.ok_or_else(|| Fault::new(format!("there is no managed policy `{named}` in this account, and AWS has none of that name here")))
     }
 
@@ -212,7 +222,7 @@ impl Seeding<'_> {
     }
 
     fn managed_policy(&mut self, account: AccountId, name: &str, seed: &super::SeedPolicy) -> Result<(), Fault> {
-        let (arn, path) = Self::arn(account, "policy", seed.path.as_ref(), name)?;
+        let (arn, path) = self.arn(account, "policy", seed.path.as_ref(), name)?;
         let document = Self::identity_policy(&seed.document).map_err(|fault| fault.at(&["document"]))?;
         let mut policy = match self.state.managed_policy(arn.as_str()) {
             Some(policy) => ManagedPolicy::clone(policy),
@@ -243,7 +253,7 @@ impl Seeding<'_> {
     }
 
     fn group(&mut self, account: AccountId, name: &str, seed: &super::SeedGroup) -> Result<(), Fault> {
-        let (arn, path) = Self::arn(account, "group", seed.path.as_ref(), name)?;
+        let (arn, path) = self.arn(account, "group", seed.path.as_ref(), name)?;
         let existing = self.state.group(account, name).cloned();
         let group = Group {
             arn,
@@ -260,7 +270,7 @@ impl Seeding<'_> {
     }
 
     fn user(&mut self, account: AccountId, name: &str, seed: &SeedUser) -> Result<(), Fault> {
-        let (arn, path) = Self::arn(account, "user", seed.path.as_ref(), name)?;
+        let (arn, path) = self.arn(account, "user", seed.path.as_ref(), name)?;
         for (at, group) in seed.groups.iter().enumerate() {
             if self.state.group(account, group).is_none() {
                 return Err(Fault::new(format!("there is no group `{group}`")).at(&["groups", &at.to_string()]));
@@ -301,7 +311,7 @@ impl Seeding<'_> {
             Some(service) => Some(iam::role_path(service)),
             None => seed.path.clone(),
         };
-        let (arn, path) = Self::arn(account, "role", path.as_ref(), name)?;
+        let (arn, path) = self.arn(account, "role", path.as_ref(), name)?;
         let session_s_max = seed.session_seconds.unwrap_or(3600);
         if !(3600..=43_200).contains(&session_s_max) {
             return Err(Fault::new("a role's sessions last between 3600 and 43200 seconds").at(&["session_seconds"]));
@@ -331,9 +341,8 @@ impl Seeding<'_> {
         for (name, role) in &seed.roles {
             let trust = match (&role.service, &role.trust) {
                 (Some(service), None) => iam::trust(service),
-                (None, Some(document)) => {
-                    iam::trust_policy(&self.state, name, &document.text()).map_err(|error| Fault::from(error).at(&["roles", name, "trust"]))?
-                }
+                (None, Some(document)) => iam::trust_policy(&self.state, account, name, &document.text())
+                    .map_err(|error| Fault::from(error).at(&["roles", name, "trust"]))?,
                 (Some(_), Some(_)) => return Err(Fault::new("a service-linked role is trusted to its service only").at(&["roles", name, "trust"])),
                 (None, None) => return Err(Fault::new("a role needs `trust`, or `service` if it is service-linked").at(&["roles", name])),
             };
@@ -355,6 +364,10 @@ impl Seeding<'_> {
         let id: KeyId = id.parse().map_err(|_| Fault::new("a key id is a UUID in lower case"))?;
         if id.is_multi_region() {
             return Err(Fault::new("multi-Region keys are not supported by this release"));
+        }
+        let partition = self.state.partition(account);
+        if seed.region.partition() != partition {
+            return Err(Fault::new(format!("{} is not in {partition}, where the account is", seed.region)).at(&["region"])); // [K40]
         }
         let arn = KeyArn::new(seed.region.clone(), account, id.clone());
         let existing = self.state.key(&arn).cloned();
@@ -457,7 +470,7 @@ impl Seeding<'_> {
             name: Some(name.to_owned()),
             dry_run: None,
         };
-        let terms = request.checked_terms(&self.state, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")?;
+        let terms = request.checked_terms(&self.state, key.region().partition(), "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")?;
         let existing = self.state.grants(key).find(|grant| grant.name.as_deref() == Some(name)).cloned();
         if let Some(existing) = existing {
             if existing.terms == terms {
@@ -497,11 +510,10 @@ impl Seeding<'_> {
     fn door(&mut self, name: &str, fixed: Option<&SeedAccessKey>) -> Result<(), Fault> {
         let wrong = || Fault::new("a door is called `SERVICE.REGION`, such as `s3.ap-south-1`");
         let (service, region) = name.split_once('.').ok_or_else(wrong)?;
-        let door = Door::new(service, region.parse().map_err(|_| wrong())?, self.now).ok_or_else(wrong)?;
+        let door = Door::new(service, region.parse().map_err(|_| wrong())?, new_id(self.host.env(), "DOOR", 21)?, self.now).ok_or_else(wrong)?;
         let id = door.id.clone();
         let existing = self.state.door(&id).cloned();
-        let door = Door { created_at: existing.as_ref().map_or(door.created_at, |door| door.created_at), ..door };
-        self.put(Entity::Door(Arc::new(door)));
+        self.put(Entity::Door(existing.clone().unwrap_or_else(|| Arc::new(door))));
         let owner = AccessKeyOwner::Door { door: id };
         match fixed {
             Some(key) => self.access_key(owner, key).map_err(|fault| fault.at(&["access_key"])),
