@@ -472,10 +472,9 @@ fn subject(case: &Case) -> Result<Subject, String> {
             subject.tags = behind.tags.clone();
         }
     }
-    for (name, value) in &request.session.tags {
-        subject.tags.retain(|existing, _| !existing.eq_ignore_ascii_case(name));
-        subject.tags.insert(name.clone(), value.clone());
-    }
+    // [A203] Session tags override those of the principal; two of the session that differ by case both stand (A168).
+    subject.tags.retain(|existing, _| !request.session.tags.keys().any(|name| existing.eq_ignore_ascii_case(name)));
+    subject.tags.extend(request.session.tags.clone());
     subject.session = request.session.session_policies.as_ref().map(|policies| attach_all(policies, PolicyKind::Identity, "session"));
     subject.facts.assumed_root = request.session.assumed_root;
     if let Some(account) = account.and_then(|account| case.setup.accounts.get(account.as_str())) {

@@ -230,7 +230,7 @@ fn add_permissions(chance: &mut Chance, case: &mut Value, operation: &str) {
         let region = if operation == "ReplicateKey" { "eu-west-1" } else { "us-east-1" };
         items.push(json!({ "op": "TagResource", "resource": format!("arn:aws:kms:{region}:{account}:key/*"), "identity_only": true }));
     }
-    if chance.percent(2) && (WITH_CONTEXT.contains(&operation) || CRYPTOGRAPHIC.contains(&operation)) {
+    if chance.percent(8) && (WITH_CONTEXT.contains(&operation) || CRYPTOGRAPHIC.contains(&operation)) {
         params.insert("DryRun".into(), json!(true));
     }
     if ["GetKeyPolicy", "PutKeyPolicy"].contains(&operation) && chance.percent(12) {
