@@ -44,10 +44,13 @@ def test_a_foreign_account_gets_in_by_key_policy_or_grant_and_learns_nothing_els
     missing = key[:-36] + "00000000-0000-4000-8000-000000000000"
     hidden = refused("AccessDeniedException", other.describe_key, KeyId=key)
     assert hidden == refused("AccessDeniedException", other.describe_key, KeyId=missing)  # A906, A908
+    with pytest.raises(ClientError) as caught:
+        other.describe_key(KeyId=key)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400  # A902
     grant = kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OTHER}:root", Operations=["DescribeKey"])
     assert other.describe_key(KeyId=key)["KeyMetadata"]["Arn"] == key  # A641
     kms.revoke_grant(KeyId=key, GrantId=grant["GrantId"])
-    refused("AccessDeniedException", other.describe_key, KeyId=key)  # T21
+    refused("AccessDeniedException", other.describe_key, KeyId=key)  # T21, A625
     grant = kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{OWNER}:root", Operations=["Decrypt"])
     hidden = refused("AccessDeniedException", other.retire_grant, KeyId=key, GrantId=grant["GrantId"])
     assert hidden == refused("AccessDeniedException", other.retire_grant, KeyId=key, GrantId="0" * 64)

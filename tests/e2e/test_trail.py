@@ -89,6 +89,8 @@ def test_a1006_records_say_what_was_asked_and_what_was_made(server):
     asked, made, record, answer = kept(kms.create_key, Description="d", Tags=tags)
     key = answer["KeyMetadata"]["Arn"]
     assert asked["tags"] == [{"tagKey": "team", "tagValue": "pay"}] and made["keyMetadata"]["arn"] == key
+    assert record["userIdentity"]["type"] == "Root" and record["userIdentity"]["accountId"] == OWNER  # A1003
+    assert record["resources"] == [{"accountId": OWNER, "type": "AWS::KMS::Key", "ARN": key}]  # A1007
     assert made["keyMetadata"]["aWSAccountId"] == OWNER and made["keyMetadata"]["creationDate"].endswith("Z")
     pairs = {"Team": "pay"}
     terms = {"GranteePrincipal": APP, "RetiringPrincipal": APP, "Operations": ["Decrypt"], "Name": "x"}
@@ -96,6 +98,7 @@ def test_a1006_records_say_what_was_asked_and_what_was_made(server):
     assert asked["constraints"] == {"encryptionContextSubset": pairs} and asked["name"] == "x"
     assert made == {"grantId": answer["GrantId"], "keyId": key}
     grant, token = answer["GrantId"], answer["GrantToken"]
+    # A622, A623
     assert kept(kms.list_grants, KeyId=key, Limit=5, GrantId=grant)[0] == {"keyId": key, "limit": 5, "grantId": grant}
     assert kept(kms.list_keys, Limit=5)[0] == {"limit": 5} and kept(kms.list_keys)[0] is None
     assert kept(kms.list_aliases, KeyId=key, Limit=5)[0] == {"keyId": key, "limit": 5}

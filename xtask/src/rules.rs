@@ -3,7 +3,7 @@
 //! A citation in Rust is `(A101)` or `A101` in a comment, several at once as `K20–K24`, or a string that is just the
 //! number; in a test also the name of a function, `t21_revoke_then_use_is_denied`. A case cites in its field `rules`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -17,6 +17,9 @@ use crate::source::{self, regex};
 /// The specifications and the letter of the rules each defines. Other letters in them are not rules (`E01` is an example,
 /// `S1` an asset), nor is a letter another document owns.
 const SPECIFICATIONS: &[(&str, char)] = &[("spec/authorization.md", 'A'), ("spec/api.md", 'K'), ("spec/threat-model.md", 'T')];
+
+/// The rules that nothing cites, in code or in a test, with the reason. It only shrinks.
+pub const UNCITED: &str = "spec/uncited.md";
 
 /// The number of a rule: `A101`. Ordered by letter, then by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +115,29 @@ impl Rules {
             .collect();
         let unknown: Vec<Value> = self.unknown.iter().map(|(number, place)| json!({ "rule": number.to_string(), "place": place })).collect();
         json!({ "rules": rules, "unknown": unknown })
+    }
+
+    /// The rules of a letter that lack code or a test.
+    pub fn lacking(&self, letter: char) -> impl Iterator<Item = Number> {
+        self.shown(true).map(|(number, _)| *number).filter(move |number| number.letter == letter)
+    }
+
+    /// The rules that [`UNCITED`] lists: the first cell of each row, `A1` or `A1–A9`.
+    ///
+    /// # Errors
+    /// When a row has no reason, or names no rule.
+    pub fn excused(&self, text: &str) -> Result<BTreeSet<Number>> {
+        static ROW: LazyLock<Regex> = LazyLock::new(|| regex(r"^\|\s*([AKT])(\d+)(?:–[AKT]?(\d+))?\s*\|\s*(.*?)\s*\|$"));
+        let mut excused = BTreeSet::new();
+        for row in text.lines().filter_map(|line| ROW.captures(line)) {
+            let Some(first) = numbered(&row, 1) else { continue };
+            let last = row.get(3).and_then(|digits| digits.as_str().parse().ok()).map_or(first, |number| Number { number, ..first });
+            let rules: Vec<Number> = self.rules.range(first..=last).map(|(number, _)| *number).collect();
+            anyhow::ensure!(!rules.is_empty(), "{UNCITED} excuses {first}, which no specification defines");
+            anyhow::ensure!(row.get(4).is_some_and(|reason| !reason.is_empty()), "{UNCITED} gives no reason for {first}");
+            excused.extend(rules);
+        }
+        Ok(excused)
     }
 
     fn shown(&self, missing: bool) -> impl Iterator<Item = (&Number, &Rule)> {
@@ -269,6 +295,16 @@ mod tests {
         let mut rules = rules()?;
         rules.cited_in_rust(&file("c.rs", "// [K9], but T800 is a machine"));
         assert_eq!(rules.unknown.iter().map(|(number, place)| format!("{number} {place}")).collect::<Vec<_>>(), ["K9 c.rs:1"]);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_excuse_rules_with_a_reason() -> Result<()> {
+        let rules = rules()?;
+        let excused = |text: &str| rules.excused(text).map(|excused| excused.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        assert_eq!(excused("| rule | why |\n|---|---|\n| K2–K3 | later |\n| K4 | never |")?, "K2 K3 K4");
+        assert!(excused("| K2 |  |").is_err());
+        assert!(excused("| K9 | gone |").is_err());
         Ok(())
     }
 

@@ -247,7 +247,7 @@ enum Situation {
     IdentityAlone,
     /// Caller and resource are of one account, or the caller is a service (A208).
     OneAccount,
-    /// The caller's account is not the owner's (A310).
+    /// The caller's account is not the owner's (A310), which holds for making grants as well (A642).
     AcrossAccounts,
 }
 
@@ -275,7 +275,7 @@ const ALL_SIDES: [Layer; 7] = [Layer::Rcp, Layer::Scp, Layer::Endpoint, Layer::K
 const OWN_SIDE: [Layer; 5] = [Layer::Scp, Layer::Endpoint, Layer::Identity, Layer::Boundary, Layer::Session];
 const OWNER_SIDE: [Layer; 2] = [Layer::Rcp, Layer::KeyPolicy];
 
-/// (A301) Any matching Deny ends it.
+/// (A301) (A640) Any matching Deny ends it, whatever a grant says.
 fn refused_by_deny(sides: &[Layer], layers: &Layers) -> Option<Decision> {
     let of = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(Vec::new, |verdict| verdict.denies.clone());
     let denies = |layer: Layer| match layer {
@@ -430,7 +430,7 @@ fn joined(first: &[StatementRef], second: &[StatementRef]) -> Vec<StatementRef> 
     first.iter().chain(second).copied().collect()
 }
 
-/// (A307c) (A608) (A641) A grant allows by itself, save what limits its kind of grantee.
+/// (A307c) (A608) (A641) A grant allows by itself, save what limits its kind of grantee; across accounts it stands for both halves (A314).
 fn by_grant(subject: &Subject, layers: &Layers) -> Option<Decision> {
     let serving: Vec<StatementRef> = layers
         .grants

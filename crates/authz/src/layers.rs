@@ -245,6 +245,7 @@ impl<'a> Asker<'a> {
         verdict
     }
 
+    /// What delegates, delegates no more than its own statement says, and several add up (A304).
     fn resource_policy(&self, policy: &ResourcePolicy, origin: Origin, verdict: &mut ResourceVerdict) {
         let context = self.context(true);
         for (at, statement) in policy.policy.statements().iter().enumerate() {

@@ -28,6 +28,7 @@ fn entry_admission(entry: &PrincipalEntry, policy: &ResourcePolicy, subject: &Su
     match &entry.kind {
         PrincipalKind::Everyone => Some(Admission::Direct), // [A125] [A215]
         // [A127] [A209] The root user is what the account principal names.
+        // [A311] Of whatever account: the owner's own, or another that is let in.
         PrincipalKind::Account(account) if principal.account() == Some(*account) && same_partition(&entry.text, principal) => {
             Some(if matches!(principal, Principal::Root { .. }) { Admission::Direct } else { Admission::Delegated })
         }
@@ -47,6 +48,7 @@ fn named(entry: &PrincipalEntry, policy: &ResourcePolicy, principal: &Principal)
     match (principal, &entry.kind) {
         (Principal::User { arn, id }, PrincipalKind::User(named)) if means(named, arn, id) => Some(Admission::Direct),
         (Principal::User { id, .. }, PrincipalKind::UniqueId) if by_id(id) => Some(Admission::Direct),
+        // [A204] Exactly, with whatever path and suffix the role has.
         (Principal::RoleSession { role, id, .. }, PrincipalKind::Role(named)) if means(named, role, id) => Some(Admission::Bounded),
         (Principal::RoleSession { id, .. }, PrincipalKind::UniqueId) if by_id(id) => Some(Admission::Bounded),
         (Principal::RoleSession { session, .. }, PrincipalKind::RoleSession(named)) if session == named => Some(Admission::Direct), // [A205]

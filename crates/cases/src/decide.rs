@@ -66,6 +66,7 @@ impl Estate<'_> {
         }
         let mut statements = Vec::new();
         let (mut layer, mut rules) = ("", Vec::new());
+        // [A300] The first that fails is told.
         for permission in &request.authorize {
             let (decision, pointers, message) = self.permission(permission)?;
             layer = decision.layer().name();

@@ -297,7 +297,7 @@ impl Condition {
         }
     }
 
-    /// One request value against the list: OR, for negated operators NOR (A150).
+    /// One request value against the list: OR, for negated operators NOR (A150), for MAC algorithms too (A569).
     fn test(&self, value: &str, context: &dyn Context) -> bool {
         let mut readable = true;
         let listed = self.values.iter().any(|wanted| match self.compare(value, wanted, context) {

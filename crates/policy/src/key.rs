@@ -204,7 +204,7 @@ impl fmt::Display for ConditionKey {
 pub enum Values<'a> {
     /// The request does not carry the key.
     Absent,
-    /// A single-valued key.
+    /// A single-valued key; an empty text is a value like another (A162).
     One(Cow<'a, str>),
     /// A key that the service defines as multivalued, however many values it has now; none counts as absent for set
     /// operators.

@@ -35,18 +35,26 @@ const ON_EVERY_KEY: [KeyName; 11] = [
 ];
 
 const CALLER: &[KeyName] = &[KeyName::CallerAccount];
+/// (A540) (A541)
 const EC: &[KeyName] = &[KeyName::EncryptionContext, KeyName::EncryptionContextKeys];
 const ALGORITHM: &[KeyName] = &[KeyName::EncryptionAlgorithm];
 const ALIAS: &[KeyName] = &[KeyName::RequestAlias];
+/// (A566)
 const RA: &[KeyName] = &[KeyName::RecipientAttestation];
 const TAG_KEYS: &[KeyName] = &[KeyName::TagKeys];
 const REQUEST_TAG: &[KeyName] = &[KeyName::RequestTag];
+/// (A556) (A706) What a policy forbids with it is a bypass that needs no permission of its own.
 const BYPASS: &[KeyName] = &[KeyName::BypassPolicyLockoutSafetyCheck];
+/// (A559)
 const MAC: &[KeyName] = &[KeyName::MacAlgorithm];
+/// (A558)
 const SIGNING: &[KeyName] = &[KeyName::MessageType, KeyName::SigningAlgorithm];
 const FOR_AWS: &[KeyName] = &[KeyName::GrantIsForAwsResource];
+/// (A567)
 const POLICY_NAME: &[KeyName] = &[KeyName::PolicyName];
+/// (A561)
 const UNUSED: &[KeyName] = &[KeyName::TrailingDaysWithoutKeyUsage];
+/// (A551–A555)
 const GRANT: &[KeyName] = &[
     KeyName::GrantConstraintSourceArn,
     KeyName::GrantConstraintType,
@@ -85,18 +93,18 @@ pub(crate) const TABLE: [Row; 58] = {
         ("DeleteAlias", AliasAndKey, &[]),
         ("DeleteCustomKeyStore", None, &[CALLER]),
         ("DeleteImportedKeyMaterial", Key, &[]),
-        ("DeriveSharedSecret", Key, &[&[KeyName::KeyAgreementAlgorithm], ALIAS, RA]),
+        ("DeriveSharedSecret", Key, &[&[KeyName::KeyAgreementAlgorithm], ALIAS, RA]), // [A559]
         ("DescribeCustomKeyStores", None, &[CALLER]),
         ("DescribeKey", Key, &[ALIAS]),
         ("DisableKey", Key, &[UNUSED]),
         ("DisableKeyRotation", Key, &[]),
         ("DisconnectCustomKeyStore", None, &[CALLER]),
         ("EnableKey", Key, &[]),
-        ("EnableKeyRotation", Key, &[&[KeyName::RotationPeriodInDays]]),
+        ("EnableKeyRotation", Key, &[&[KeyName::RotationPeriodInDays]]), // [A560]
         ("Encapsulate", Key, &[ALIAS]),
         ("Encrypt", Key, &[ALGORITHM, EC, ALIAS]),
         ("GenerateDataKey", Key, &[ALGORITHM, EC, ALIAS, RA]),
-        ("GenerateDataKeyPair", Key, &[&[KeyName::DataKeyPairSpec], ALGORITHM, EC, ALIAS, RA]),
+        ("GenerateDataKeyPair", Key, &[&[KeyName::DataKeyPairSpec], ALGORITHM, EC, ALIAS, RA]), // [A557]
         ("GenerateDataKeyPairWithoutPlaintext", Key, &[&[KeyName::DataKeyPairSpec], ALGORITHM, EC, ALIAS]),
         ("GenerateDataKeyWithoutPlaintext", Key, &[ALGORITHM, EC, ALIAS]),
         ("GenerateMac", Key, &[MAC, ALIAS]),
@@ -104,9 +112,9 @@ pub(crate) const TABLE: [Row; 58] = {
         ("GetKeyLastUsage", Key, &[]),
         ("GetKeyPolicy", Key, &[POLICY_NAME]),
         ("GetKeyRotationStatus", Key, &[]),
-        ("GetParametersForImport", Key, &[&[KeyName::WrappingAlgorithm, KeyName::WrappingKeySpec]]),
+        ("GetParametersForImport", Key, &[&[KeyName::WrappingAlgorithm, KeyName::WrappingKeySpec]]), // [A565]
         ("GetPublicKey", Key, &[ALIAS]),
-        ("ImportKeyMaterial", Key, &[&[KeyName::ExpirationModel, KeyName::ValidTo]]),
+        ("ImportKeyMaterial", Key, &[&[KeyName::ExpirationModel, KeyName::ValidTo]]), // [A564]
         ("ListAliases", None, &[]),
         ("ListGrants", Key, &[FOR_AWS]),
         ("ListKeyPolicies", Key, &[]),
@@ -129,7 +137,7 @@ pub(crate) const TABLE: [Row; 58] = {
         ("UpdateAlias", AliasAndKey, &[]),
         ("UpdateCustomKeyStore", None, &[CALLER]),
         ("UpdateKeyDescription", Key, &[]),
-        ("UpdatePrimaryRegion", Key, &[&[KeyName::PrimaryRegion]]),
+        ("UpdatePrimaryRegion", Key, &[&[KeyName::PrimaryRegion]]), // [A408] [A562]
         ("Verify", Key, &[SIGNING, ALIAS]),
         ("VerifyMac", Key, &[MAC, ALIAS]),
     ]

@@ -152,6 +152,7 @@ pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> Uuid) -> Vec<
 }
 
 impl Told<'_> {
+    /// (A1002)
     fn record(&self, recipient: Option<AccountId>, shared: Option<Uuid>, event_id: Uuid, explanation: Option<&String>) -> Record {
         let origin = self.origin;
         let service_address = origin.caller.as_ref().and_then(|caller| caller.session.as_ref()?.via.as_ref()).map(|via| invoked_by(via.service()));

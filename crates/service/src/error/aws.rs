@@ -1,4 +1,4 @@
-//! The one table from our errors to AWS's: code, status, text (K14–K17, K250, K266).
+//! The one table from our errors to AWS's: code, status, text (K14–K17, K250, K266), those of authorization among them (A914).
 
 use super::{Error, IamCode, OrganizationsReason};
 
@@ -42,7 +42,7 @@ impl AwsError {
 impl From<&Error> for AwsError {
     fn from(error: &Error) -> Self {
         match error {
-            Error::AccessDenied { sentence } => Self::new("AccessDeniedException", sentence),
+            Error::AccessDenied { sentence } => Self::new("AccessDeniedException", sentence), // [A902]
             // [A907] The older text, which recorded suites compare with.
             Error::CiphertextKeyHidden => Self::new(
                 "AccessDeniedException",

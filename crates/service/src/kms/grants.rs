@@ -380,6 +380,7 @@ impl Operate for ListGrants {
         ListParameters { grant_id, grantee_principal, ..ListParameters::of(self.limit, self.marker.as_deref()) }.on(Some(&self.key_id))
     }
 
+    /// (A623)
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
         let facts = call.facts();
         let found = resolve(call, Operation::ListGrants, &self.key_id)?;
@@ -526,6 +527,7 @@ impl Operate for RevokeGrant {
         raw(&serde_json::json!({ "keyId": output.key_id }))
     }
 
+    /// (A621) A key operation like others, at once in force (A625).
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<RevokeGrantOutput>, Error> {
         let facts = call.facts();
         let id = grant_id(&self.grant_id)?;
@@ -558,6 +560,7 @@ impl Operate for RetireGrant {
     const NAME: &'static str = "RetireGrant";
     const MUTATES: bool = true;
 
+    /// (A622) By a token, or by key and grant id.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
         let facts = call.facts();
         let (key_name, id) = match (self.grant_token, self.key_id, self.grant_id) {
