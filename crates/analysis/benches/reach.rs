@@ -99,14 +99,16 @@ fn grant(key: &KeyFacts, number: usize) -> (String, Arc<Grant>) {
     (grantee, Arc::new(grant))
 }
 
+type GrantsByGrantee = HashMap<String, Vec<Arc<Grant>>>;
+
 fn benches(criterion: &mut Criterion) {
     let scps = scps();
     let roles: Vec<(String, Subject)> =
         (0..ROLES).map(|number| (format!("arn:aws:iam::111122223333:role/role-{number}"), role(number, &scps))).collect();
-    let keys: Vec<(KeyFacts, HashMap<String, Vec<Arc<Grant>>>)> = (0..KEYS)
+    let keys: Vec<(KeyFacts, GrantsByGrantee)> = (0..KEYS)
         .map(|number| {
             let key = key(number);
-            let mut grants: HashMap<String, Vec<Arc<Grant>>> = HashMap::new();
+            let mut grants = GrantsByGrantee::new();
             for at in 0..GRANTS_PER_KEY {
                 let (grantee, grant) = grant(&key, number * GRANTS_PER_KEY + at);
                 grants.entry(grantee).or_default().push(grant);

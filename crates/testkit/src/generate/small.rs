@@ -99,7 +99,7 @@ pub fn small(index: u64) -> Value {
         let mut of_session = caller.session;
         if let Some(session) = session
             && caller.record.as_ref().is_none_or(|record| !caller.arn.contains(record))
-            && caller.account != ""
+            && !caller.account.is_empty()
         {
             set(&mut of_session, "session_policies", json!([session]));
         }
@@ -198,7 +198,7 @@ fn with_principal(mut policy: Value) -> Value {
 
 fn grantee(choice: u64, caller: &SmallCaller) -> Option<Value> {
     if choice > 0 && caller.account.is_empty() {
-        let party = if choice % 2 == 0 { "grantee_service_principal" } else { "retiring_service_principal" };
+        let party = if choice.is_multiple_of(2) { "grantee_service_principal" } else { "retiring_service_principal" };
         let mut grant = json!({ "grantee_service_principal": "y.amazonaws.com" });
         set(&mut grant, party, json!(caller.arn));
         return Some(grant);
