@@ -17,7 +17,7 @@ pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
 /// Prints a value as indented JSON.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?)
 }
@@ -25,7 +25,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Prints bytes as they are, for other programs: completions, manual pages.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn verbatim(bytes: &[u8]) -> anyhow::Result<()> {
     match write(bytes) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
