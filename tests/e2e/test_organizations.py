@@ -265,7 +265,7 @@ def test_an_rcp_denies_a_foreign_caller(server):
     bob.assume_role(**asked)
     changed = {"Effect": "Deny", "Principal": "*", "Action": ["kms:*", "sts:AssumeRole"], "Resource": "*", "Condition": outside}
     organizations.update_policy(PolicyId=rcp, Content=scp(changed))
-    assert "with an explicit deny in a resource control policy" in refused("AccessDenied", bob.assume_role, **asked)
+    assert refused("AccessDenied", bob.assume_role, **asked).endswith(f"sts:AssumeRole on resource: {asked['RoleArn']}")  # K267, T16
 
 
 def test_an_account_is_made_and_entered(server, founded):

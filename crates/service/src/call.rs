@@ -121,7 +121,7 @@ fn camel(value: serde_json::Value) -> serde_json::Value {
 
 /// What the trail keeps of a refusal.
 #[derive(serde::Serialize)]
-struct Refused {
+pub(crate) struct Refused {
     #[serde(flatten)]
     explanation: keyward_authz::Explanation,
     /// What the caller's account may have decoded of it.
@@ -146,7 +146,7 @@ pub struct Call<'h> {
     pub now: Timestamp,
     pub(crate) resources: Vec<KeyArn>,
     pub(crate) additional: Option<Box<RawValue>>,
-    pub(crate) explanation: Option<String>,
+    pub(crate) explanation: Option<Refused>,
     /// The policy of the caller's VPC endpoint stopped it (A1001).
     pub(crate) stopped_at_endpoint: bool,
     pub(crate) rehearsal: Option<Rehearsal<'h>>,
@@ -251,10 +251,24 @@ impl<'h> Call<'h> {
             return Ok(decision);
         }
         let explanation = keyward_authz::explain(subject, target, request);
-        let explanation = Refused { explanation, authorization_message: authorization_message(subject, target, request, &decision) };
         self.stopped_at_endpoint = decision.layer() == Layer::Endpoint;
-        self.explanation = serde_json::to_string(&explanation).ok();
+        self.explanation = Some(Refused { explanation, authorization_message: authorization_message(subject, target, request, &decision) });
         Err(Error::AccessDenied { sentence: sentence(subject, target, request, &decision) })
+    }
+
+    /// The sentence of this refusal, were it decided on this target; nothing is asked.
+    pub(crate) fn sentence_of(&self, target: &Target<'_>, request: &Request<'_>) -> String {
+        let verbatim = self.rehearsal.as_ref().map(|rehearsal| (rehearsal.told)(target, request));
+        let request = Request { verbatim: verbatim.as_ref().or(request.verbatim), ..request.clone() };
+        sentence(self.subject, target, &request, &authorize(self.subject, target, &request))
+    }
+
+    /// The last refusal, told in another sentence: its explanation says what the caller reads.
+    pub(crate) fn tell(&mut self, sentence: &str) {
+        let asked = self.rehearsal.as_mut().and_then(|rehearsal| rehearsal.asked.last_mut());
+        if let Some(explanation) = asked.or(self.explanation.as_mut().map(|refused| &mut refused.explanation)) {
+            explanation.message = sentence.to_owned();
+        }
     }
 
     /// Asks for one permission on a key, and returns the permit for it.

@@ -378,7 +378,7 @@ impl Host {
         *tale = Tale {
             resources: call.resources,
             additional: call.additional,
-            explanation: call.explanation,
+            explanation: call.explanation.and_then(|explanation| serde_json::to_string(&explanation).ok()),
             stopped_at_endpoint: call.stopped_at_endpoint,
         };
         result

@@ -419,9 +419,7 @@ fn identity(state: &State, text: &str) -> Result<Identity, QuestionError> {
             format!("`{text}` is no principal: name an ARN such as arn:aws:iam::111122223333:role/app, or a service such as s3.amazonaws.com");
         return Err(unknown(message));
     };
-    // [A121] An ARN of another partition is nobody's.
-    let there = |account: &AccountId| state.account(*account).is_some_and(|account| account.partition.as_str() == arn.partition());
-    let account = arn.account().filter(there);
+    let account = arn.account().filter(|account| state.account(*account).is_some());
     let account = account.ok_or_else(|| unknown(format!("the account of {text} is not in this estate")))?;
     let not_there = |what: &str, name: &str| unknown(format!("there is no {what} `{name}` in account {account} of this estate"));
     let last = arn.resource().rsplit('/').next().unwrap_or_default();
@@ -439,7 +437,11 @@ fn identity(state: &State, text: &str) -> Result<Identity, QuestionError> {
         }
         ("iam", "role") => role(last, "any-session"),
         ("sts", "assumed-role") => role(arn.resource().split('/').nth(1).unwrap_or_default(), last),
-        ("sts", "federated-user") => Ok(Identity::Federated { account, name: last.to_owned(), user: None, arn: arn.clone() }),
+        ("sts", "federated-user") => {
+            let arn = format!("arn:{}:sts::{account}:federated-user/{last}", state.partition(account));
+            let arn = arn.parse().map_err(|_| unknown(format!("`{text}` is no session")))?;
+            Ok(Identity::Federated { account, name: last.to_owned(), user: None, arn })
+        }
         _ => Err(unknown(format!("{text} is an ARN, but of no principal: users, roles, sessions, federated users and account roots call"))),
     }
 }

@@ -309,13 +309,13 @@ fn role_named(call: &Call<'_>, text: &str) -> Result<std::sync::Arc<Role>, Error
         (Some(account), Some(name)) => call.state.role(account, name).filter(|role| role.arn == arn).cloned(),
         _ => None,
     };
-    role.ok_or_else(|| not_assumed(call, text))
+    role.ok_or_else(|| Error::AccessDenied { sentence: not_assumed(call, text) })
 }
 
 /// The one answer to whoever may not assume a role, there or not (K267) (T16); why is in the trail's explanation.
-fn not_assumed(call: &Call<'_>, role: &str) -> Error {
+fn not_assumed(call: &Call<'_>, role: &str) -> String {
     let caller = call.subject.principal.caller_arn();
-    refused(IamCode::AccessDenied, &format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}"))
+    format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}")
 }
 
 /// What a caller wants of a role, as conditions see it.
@@ -361,8 +361,14 @@ fn may_assume(call: &mut Call<'_>, role: &Role, wanted: &Wanted<'_>) -> Result<(
             let names = wanted.transitive.iter().map(|name| name.as_str().into()).collect();
             request.parameters.push((KeyName::TransitiveTagKeys, Values::Many(names)));
         }
-        let decided = call.authorize_as(&subject, &target, &request);
-        decided.map_err(|refused| if name == "sts:AssumeRole" { not_assumed(call, role.arn.as_str()) } else { refused })?;
+        match call.authorize_as(&subject, &target, &request) {
+            Err(Error::AccessDenied { .. }) if name == "sts:AssumeRole" => {
+                let sentence = not_assumed(call, role.arn.as_str());
+                call.tell(&sentence);
+                return Err(Error::AccessDenied { sentence });
+            }
+            decided => decided?,
+        };
     }
     Ok(())
 }

@@ -163,7 +163,7 @@ struct About<'a> {
 }
 
 /// Operations on users and roles whose permission may depend on the boundary (`iam:PermissionsBoundary`): the one that the
-/// request sets, else the one that the user or role has. So may those be delegated who keep to a boundary.
+/// request sets, else the one that the user or role has (K269). So may those be delegated who keep to a boundary.
 const ABOUT_BOUNDARY: &[&str] = &[
     "AttachRolePolicy",
     "AttachUserPolicy",

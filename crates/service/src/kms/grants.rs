@@ -576,17 +576,22 @@ impl Operate for RetireGrant {
         let there = found.key().zip(call.state.grant(&arn, &id));
         let own = call.caller.account() == Some(arn.account());
         // [A908] What is absent in another account reads like what is refused there.
-        let hidden = Error::AccessDenied {
-            sentence: keyward_authz::hidden_sentence(&call.subject.principal.caller_arn(), &keyward_policy::Action::Kms(RETIRE_GRANT), false),
+        let hidden = keyward_authz::hidden_sentence(&call.subject.principal.caller_arn(), &keyward_policy::Action::Kms(RETIRE_GRANT), false);
+        let Some((key, grant)) = there else {
+            return Err(if own { Error::GrantNotFound(id.to_string()) } else { Error::AccessDenied { sentence: hidden } });
         };
-        let Some((key, grant)) = there else { return Err(if own { Error::GrantNotFound(id.to_string()) } else { hidden }) };
         // [A620] Decided by the grant, not by key policies.
         let mut request = Request::new(permission(Operation::RetireGrant)?, facts);
         request.retires = Some(grant);
         request.encryption_context = grant.terms.constraints.encryption_context();
         let state = call.state;
-        let decided = call.authorize(&state.target(Resource::Key { key: &key.facts, grants: &[] }), &request);
-        decided.map_err(|refused| if own { refused } else { hidden })?;
+        match call.authorize(&state.target(Resource::Key { key: &key.facts, grants: &[] }), &request) {
+            Err(Error::AccessDenied { .. }) if !own => {
+                call.tell(&hidden);
+                return Err(Error::AccessDenied { sentence: hidden });
+            }
+            decided => decided?,
+        };
         call.concerns(&arn);
         call.remark(&serde_json::json!({ "grantId": id.to_string() })); // [A1006]
         if self.dry_run == Some(true) {

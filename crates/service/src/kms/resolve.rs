@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy, Target, authorize};
+use keyward_authz::{AliasName, KeyArn, KeyFacts, KeyManager, Operation, Permit, Request, Resource, ResourcePolicy, Target};
 use keyward_policy::{AccountId, Arn, KmsPermission, Policy, PolicyKind, Region};
 
 use crate::call::Call;
@@ -51,7 +51,11 @@ impl Found {
             (None, None) => return Err(Error::Internal("nothing was found")),
         };
         match refused {
-            Error::AccessDenied { sentence } => Err(Error::AccessDenied { sentence: self.told(call, &request, sentence)? }),
+            Error::AccessDenied { sentence } => {
+                let sentence = self.told(call, &request, sentence)?;
+                call.tell(&sentence);
+                Err(Error::AccessDenied { sentence })
+            }
             other => Err(other),
         }
     }
@@ -65,7 +69,7 @@ impl Found {
         let facts = missing.facts.as_deref().ok_or(Error::Internal("nothing was found"))?;
         // Of the owner's side nothing counts, so neither do its RCPs.
         let target = Target::new(Resource::Key { key: facts, grants: &[] });
-        let told = keyward_authz::sentence(call.subject, &target, request, &authorize(call.subject, &target, request));
+        let told = call.sentence_of(&target, request);
         Ok(match &self.alias {
             Some(name) => told.replace(stand_in.as_str(), &alias_arn(arn.region(), arn.account(), name)),
             None => told,
