@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::case::{Case, CaseAccount, CaseConstraints, CaseGrant, CaseKey, CasePermission, CasePrincipal};
+use crate::parameters::parameters;
 
 /// What a decision comes to, in the words of `cases/README.md`.
 #[derive(Clone, Debug, Serialize)]
@@ -173,6 +174,7 @@ impl Estate<'_> {
         request.identity_only = permission.identity_only;
         request.verbatim = Some(&verbatim);
         request.request_tags = tags.as_ref();
+        request.parameters = parameters(case, permission);
         request.child = child.as_ref();
         let retired_at = self.retired_at();
         request.retires = retired_at.and_then(|at| grants.get(at)).map(|grant| &**grant);
@@ -342,7 +344,10 @@ impl Estate<'_> {
         let organization = account.and_then(membership);
         let target = Target { resource: Resource::Key { key: &facts, grants: &[] }, rcps: &rcps, organization: organization.as_ref() };
         let verbatim = verbatim(case.request.context.iter()).with("kms:PolicyName", "default");
-        let mut request = Request::new(Action::parse("kms:PutKeyPolicy")?, &self.call);
+        // The key that is put is in its own Region, which is the replica's where one is made [A407].
+        let mut put_call = self.call.clone();
+        put_call.region = facts.arn.region().clone();
+        let mut request = Request::new(Action::parse("kms:PutKeyPolicy")?, &put_call);
         request.verbatim = Some(&verbatim);
         if authorize(&self.subject, &target, &request).is_allowed() {
             return Ok(None);

@@ -20,6 +20,7 @@
 
 mod case;
 mod decide;
+mod parameters;
 
 pub use case::{
     Case, CaseAccount, CaseConstraints, CaseEndpoint, CaseFile, CaseGrant, CaseKey, CasePermission, CasePrincipal, CaseRequest, CaseSession, SCHEMA,

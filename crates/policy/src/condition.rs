@@ -365,6 +365,9 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
 
 /// (A158) ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
 pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
+    if text.contains(['t', 'z']) {
+        return None; // the profile has capital letters only
+    }
     let plain = text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if let Some(seconds) = parse_number(text).filter(|_| text.len() != 4 && plain) {
         #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
