@@ -9,7 +9,7 @@ use keyward_authz::{
     Origin, Principal, Request, Resource, ResourcePolicy, StatementRef, Subject, Target, UniqueId, Via, VpcEndpoint, authorize, hidden_sentence,
     sentence,
 };
-use keyward_policy::{AccountId, Action, Arn, ConditionKey, Context, MapContext, Policy, PolicyKind, PrincipalKind, Values};
+use keyward_policy::{AccountId, Action, Arn, ConditionKey, Context, MapContext, Policy, PolicyKind, PrincipalKind, Values, parse_date};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -159,7 +159,9 @@ impl Estate<'_> {
             (None, Some(account)) if permission.resource.contains(":alias/") => Resource::Alias { arn: &permission.resource, account },
             // [A407] The CreateKey half of ReplicateKey is asked in the replica's Region.
             (None, _) if permission.resource == "*" => {
-                let region = permission.context.get("aws:RequestedRegion").and_then(Value::as_str).unwrap_or(self.call.region.as_str());
+                let replica = case.request.params.get("ReplicaRegion").filter(|_| case.request.operation == "ReplicateKey");
+                let region = permission.context.get("aws:RequestedRegion").or(replica).and_then(Value::as_str);
+                let region = region.unwrap_or(self.call.region.as_str());
                 Resource::None { pattern: format!("arn:aws:kms:{region}:{caller}:*").into() }
             }
             (None, _) => Resource::None { pattern: permission.resource.as_str().into() },
@@ -410,7 +412,7 @@ fn verbatim<'v>(given: impl Iterator<Item = (&'v String, &'v Value)>) -> MapCont
     // aws:EpochTime follows aws:CurrentTime.
     let now = context.values(&ConditionKey::new("aws:CurrentTime"));
     let epoch = match &now {
-        Values::One(text) => text.parse::<Timestamp>().ok().map(|time| time.as_second().to_string()),
+        Values::One(text) => parse_date(text).map(|time| time.as_second().to_string()),
         Values::Absent | Values::Many(_) | Values::Clash(_) | Values::Unknown => None,
     };
     match epoch {

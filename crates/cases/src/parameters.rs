@@ -44,6 +44,9 @@ pub(crate) fn parameters(case: &Case, permission: &CasePermission) -> Vec<(KeyNa
         let bypass = sent("BypassPolicyLockoutSafetyCheck").or_else(|| request.bypass.then(|| "true".to_owned()));
         said.push((K::BypassPolicyLockoutSafetyCheck, bypass));
     }
+    if request.operation == "ReplicateKey" && op != "ReplicateKey" {
+        said.push((K::RequestedRegion, sent("ReplicaRegion"))); // [A407]
+    }
     let one = |(key, value): (KeyName, Option<String>)| value.map(|value| (key, Values::One(Cow::Owned(value))));
     said.into_iter().filter_map(one).chain(of_grant(case, op)).collect()
 }

@@ -364,7 +364,7 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
 }
 
 /// (A158) ISO 8601 in the W3C profile (a year, a month, a day or a time with zone), or seconds since the epoch.
-pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
+pub fn parse_date(text: &str) -> Option<Timestamp> {
     if text.contains(['t', 'z']) {
         return None; // the profile has capital letters only
     }

@@ -32,7 +32,7 @@ mod principal;
 
 pub use action::{Action, ActionPattern, KMS_PERMISSIONS, KmsPermission, PermissionSet};
 pub use arn::{AccountId, Arn, ParseArnError, Partition, Region};
-pub use condition::{Condition, Operator, SetOperator, Truth};
+pub use condition::{Condition, Operator, SetOperator, Truth, parse_date};
 pub use document::{
     Effect, IAM_POLICY_CHARS_MAX, Issue, KEY_POLICY_BYTES_MAX, ORGANIZATION_POLICY_CHARS_MAX, Policy, PolicyKind, Statement, Version,
 };

@@ -85,7 +85,8 @@ fn principals_are_fine(case: &Case, principal: &Value, partition: &str) -> bool 
         return true;
     }
     principal.as_object().is_some_and(|types| {
-        !types.is_empty()
+        // [A111] Without anybody in it there is none.
+        !entries(principal).is_empty()
             && types.iter().all(|(of, values)| {
                 texts(values).is_some_and(|values| match of.as_str() {
                     "AWS" => values.iter().all(|value| value == "*" || exists(case, value, partition)),
@@ -119,7 +120,7 @@ fn is_unique_id(text: &str) -> bool {
 
 fn is_principal_arn(text: &str) -> bool {
     let parts = segments(text);
-    let ["arn", _, service, "", account, resource] = parts.as_slice() else { return false };
+    let ["arn", partition, service, "", account, resource] = parts.as_slice() else { return false };
     let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
     let named = match (*service, kind) {
         ("iam", "root") => *resource == "root",
@@ -127,7 +128,7 @@ fn is_principal_arn(text: &str) -> bool {
         ("sts", "assumed-role") => name.split_once('/').is_some_and(|(role, session)| !role.is_empty() && !session.is_empty()),
         _ => false,
     };
-    named && is_account(account) && !text.contains(['*', '?'])
+    named && partition.starts_with("aws") && is_account(account) && !text.contains(['*', '?'])
 }
 
 /// [A130] Users and roles are those of the case; accounts and federated names always exist (cases/README.md).
