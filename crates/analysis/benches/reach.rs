@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench may fail loudly")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use keyward_authz::{
-    Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyFacts, KeyManager, Principal, Request, Resource,
+    Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyFacts, Principal, Request, Resource,
     ResourcePolicy, Subject, Target, reach,
 };
 use keyward_policy::{Action, Policy, PolicyKind};
@@ -34,18 +34,10 @@ fn key(number: usize) -> KeyFacts {
         named(3),
         named(4),
     );
-    KeyFacts {
-        arn: format!("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-{number:012}").parse().unwrap(),
-        policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
-        ram_policy: None,
-        spec: "SYMMETRIC_DEFAULT".into(),
-        usage: "ENCRYPT_DECRYPT".into(),
-        origin: "AWS_KMS".into(),
-        manager: KeyManager::Customer,
-        multi_region: None,
-        aliases: Vec::new(),
-        tags: BTreeMap::new(),
-    }
+    KeyFacts::new(
+        format!("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-{number:012}").parse().unwrap(),
+        ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
+    )
 }
 
 /// A service's role with two policies of its own, one of which now and then speaks of KMS; a few administrators; SCPs.

@@ -285,9 +285,8 @@ fn only_inside(estate: &impl Estate, way: &Way) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
-    use keyward_authz::{CallFacts, GrantConstraints, GrantOperation, GrantRequest, KeyManager, ResourcePolicy};
+    use keyward_authz::{CallFacts, GrantConstraints, GrantOperation, GrantRequest, ResourcePolicy};
     use keyward_policy::Action;
 
     use super::*;
@@ -353,18 +352,7 @@ mod tests {
     /// One line a principal or class: who, whether always, by what, under which provisos.
     fn check(action: &str, statements: &str, subjects: &[Subject], grants: &[Arc<Grant>], expected: &[&str]) {
         let policy = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
-        let key = KeyFacts {
-            arn: KEY.parse().unwrap(),
-            policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
-            ram_policy: None,
-            spec: "SYMMETRIC_DEFAULT".into(),
-            usage: "ENCRYPT_DECRYPT".into(),
-            origin: "AWS_KMS".into(),
-            manager: KeyManager::Customer,
-            multi_region: None,
-            aliases: Vec::new(),
-            tags: BTreeMap::new(),
-        };
+        let key = KeyFacts::new(KEY.parse().unwrap(), ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)));
         let estate = Small { subjects: subjects.to_vec(), grants: grants.to_vec() };
         let call = CallFacts::new("us-east-1".parse().unwrap());
         let request = Request::new(Action::parse(action).unwrap(), &call);

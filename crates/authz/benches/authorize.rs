@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use keyward_authz::{
-    Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyFacts, KeyManager, Principal, Request, Resource,
+    Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyFacts, Principal, Request, Resource,
     ResourcePolicy, Subject, Target, Via, authorize, explain, reasons,
 };
 use keyward_policy::{Action, Policy, PolicyKind};
@@ -24,18 +24,10 @@ const ARTICLE: &str = r#"{"Version":"2012-10-17","Statement":[
      "Action":["kms:CreateGrant","kms:ListGrants","kms:RevokeGrant"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}}]}"#;
 
 fn key(policy: &str) -> KeyFacts {
-    KeyFacts {
-        arn: "arn:aws:kms:ap-south-1:111122223333:key/e3a90f16-52c8-4d7b-8f05-7c6b1d2e4a90".parse().unwrap(),
-        policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
-        ram_policy: None,
-        spec: "SYMMETRIC_DEFAULT".into(),
-        usage: "ENCRYPT_DECRYPT".into(),
-        origin: "AWS_KMS".into(),
-        manager: KeyManager::Customer,
-        multi_region: None,
-        aliases: Vec::new(),
-        tags: BTreeMap::new(),
-    }
+    KeyFacts::new(
+        "arn:aws:kms:ap-south-1:111122223333:key/e3a90f16-52c8-4d7b-8f05-7c6b1d2e4a90".parse().unwrap(),
+        ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
+    )
 }
 
 fn session(account: &str, role: &str) -> Subject {

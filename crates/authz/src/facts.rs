@@ -227,6 +227,24 @@ pub struct KeyFacts {
     pub tags: BTreeMap<String, String>,
 }
 
+impl KeyFacts {
+    /// What CreateKey makes without parameters: a customer managed symmetric encryption key of one Region.
+    pub fn new(arn: KeyArn, policy: ResourcePolicy) -> Self {
+        Self {
+            arn,
+            policy,
+            ram_policy: None,
+            spec: "SYMMETRIC_DEFAULT".into(),
+            usage: "ENCRYPT_DECRYPT".into(),
+            origin: "AWS_KMS".into(),
+            manager: KeyManager::Customer,
+            multi_region: None,
+            aliases: Vec::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
 /// Aliases per key above which conditions that would allow by alias fail (A546) (K230).
 pub const ALIASES_PER_KEY_MAX: usize = 50;
 

@@ -117,31 +117,22 @@ impl Classes {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use keyward_policy::{KmsPermission, PolicyKind};
 
     use super::*;
-    use crate::facts::{CallFacts, KeyFacts, KeyManager, Principal};
+    use crate::facts::{CallFacts, KeyFacts, Principal};
     use crate::grant::{Grant, GrantConstraints, GrantPrincipal, GrantRequest};
 
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     const ROLE: &str = "arn:aws:iam::111122223333:role/app";
 
     fn key(statements: &str) -> KeyFacts {
-        KeyFacts {
-            arn: KEY.parse().unwrap(),
-            policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#))),
-            ram_policy: None,
-            spec: "SYMMETRIC_DEFAULT".into(),
-            usage: "ENCRYPT_DECRYPT".into(),
-            origin: "AWS_KMS".into(),
-            manager: KeyManager::Customer,
-            multi_region: None,
-            aliases: Vec::new(),
-            tags: BTreeMap::new(),
-        }
+        KeyFacts::new(
+            KEY.parse().unwrap(),
+            ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#))),
+        )
     }
 
     fn session(account: &str, identity: &[&str]) -> Subject {

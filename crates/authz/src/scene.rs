@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyward_policy::{Action, Policy, PolicyKind};
 
-use crate::facts::{Attached, CallFacts, KeyFacts, KeyManager, Principal, Request, Resource, ResourcePolicy, Subject, Target};
+use crate::facts::{Attached, CallFacts, KeyFacts, Principal, Request, Resource, ResourcePolicy, Subject, Target};
 use crate::grant::{Grant, GrantConstraints, GrantPrincipal, GrantRequest};
 use crate::names::{GrantId, UniqueId};
 use crate::operation::GrantOperation;
@@ -82,18 +82,7 @@ pub(crate) fn session(account: &str) -> Subject {
 }
 
 pub(crate) fn key(policy: &str) -> KeyFacts {
-    KeyFacts {
-        arn: KEY.parse().unwrap(),
-        policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)),
-        ram_policy: None,
-        spec: "SYMMETRIC_DEFAULT".into(),
-        usage: "ENCRYPT_DECRYPT".into(),
-        origin: "AWS_KMS".into(),
-        manager: KeyManager::Customer,
-        multi_region: None,
-        aliases: Vec::new(),
-        tags: BTreeMap::new(),
-    }
+    KeyFacts::new(KEY.parse().unwrap(), ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, policy)))
 }
 
 pub(crate) fn grant(grantee: &str, operations: &[&str]) -> Grant {

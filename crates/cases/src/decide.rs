@@ -593,18 +593,10 @@ fn key_facts(case: &Case, key: &CaseKey) -> Result<KeyFacts, String> {
 }
 
 fn empty_key(arn: &str) -> Result<KeyFacts, String> {
-    Ok(KeyFacts {
-        arn: arn.parse().map_err(|error: keyward_authz::ParseNameError| error.to_string())?,
-        policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, r#"{"Statement":[]}"#)),
-        ram_policy: None,
-        spec: "SYMMETRIC_DEFAULT".into(),
-        usage: "ENCRYPT_DECRYPT".into(),
-        origin: "AWS_KMS".into(),
-        manager: KeyManager::Customer,
-        multi_region: None,
-        aliases: Vec::new(),
-        tags: BTreeMap::new(),
-    })
+    Ok(KeyFacts::new(
+        arn.parse().map_err(|error: keyward_authz::ParseNameError| error.to_string())?,
+        ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, r#"{"Statement":[]}"#)),
+    ))
 }
 
 fn alias_name(name: &str) -> Result<keyward_authz::AliasName, String> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use keyward_authz::{
-    Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyArn, KeyFacts, KeyManager, Principal, Request,
-    Resource, ResourcePolicy, Subject, Target, authorize,
+    Attached, CallFacts, Grant, GrantConstraints, GrantOperation, GrantPrincipal, GrantRequest, KeyArn, KeyFacts, Principal, Request, Resource,
+    ResourcePolicy, Subject, Target, authorize,
 };
 use keyward_policy::{Action, Policy, PolicyKind};
 use keyward_service::{Entity, State};
@@ -18,18 +18,7 @@ const KEY: &str = "arn:aws:kms:ap-south-1:111122223333:key/e3a90f16-52c8-4d7b-8f
 const DELEGATION: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
 
 fn key() -> KeyFacts {
-    KeyFacts {
-        arn: KEY.parse().unwrap(),
-        policy: ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, DELEGATION)),
-        ram_policy: None,
-        spec: "SYMMETRIC_DEFAULT".into(),
-        usage: "ENCRYPT_DECRYPT".into(),
-        origin: "AWS_KMS".into(),
-        manager: KeyManager::Customer,
-        multi_region: None,
-        aliases: Vec::new(),
-        tags: Default::default(),
-    }
+    KeyFacts::new(KEY.parse().unwrap(), ResourcePolicy::unbound(Policy::parse(PolicyKind::Key, DELEGATION)))
 }
 
 fn session() -> Subject {
