@@ -48,7 +48,13 @@ pub(crate) fn parameters(case: &Case, permission: &CasePermission) -> Vec<(KeyNa
         said.push((K::RequestedRegion, sent("ReplicaRegion"))); // [A407]
     }
     let one = |(key, value): (KeyName, Option<String>)| value.map(|value| (key, Values::One(Cow::Owned(value))));
-    said.into_iter().filter_map(one).chain(of_grant(case, op)).collect()
+    said.into_iter().filter_map(one).chain(of_grant(case, op)).chain(tag_keys(case, op)).collect()
+}
+
+/// (A548) The keys of tags to take away; those of tags to set follow from the tags.
+fn tag_keys(case: &Case, op: &str) -> Option<(KeyName, Values<'static>)> {
+    let names = case.request.params.get("TagKeys").and_then(Value::as_array).filter(|_| op == "UntagResource")?;
+    Some((KeyName::TagKeys, Values::Many(names.iter().map(|name| Cow::Owned(text_of(name))).collect())))
 }
 
 /// (A551–A555) (A543)
