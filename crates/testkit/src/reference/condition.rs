@@ -68,7 +68,8 @@ impl Context {
         let entries: Vec<_> = self.entries.iter().filter(|(name, _)| name.to_lowercase() == key).collect();
         let values: Vec<&str> = entries.iter().flat_map(|(_, values)| values.iter().map(String::as_str)).collect();
         match values.as_slice() {
-            _ if entries.is_empty() => Fact::Absent,
+            // [A163] [A165] An empty set is a missing key.
+            [] => Fact::Absent,
             _ if MULTIVALUED.contains(&key.as_str()) => Fact::Many(values),
             [one] => Fact::One(one),
             _ => Fact::Torn,
@@ -185,13 +186,12 @@ impl Operator {
             (None, Fact::Absent) => self.negated || self.if_exists,
             // [A167] Of a key with one value a set operator sees a set of one.
             (_, Fact::One(value)) => one(value),
-            // [A164] Without values it is a missing key.
-            (None, Fact::Many(values)) => values.is_empty() && (self.negated || self.if_exists),
+            // [A164]
+            (None, Fact::Many(_)) => false,
             // [A168]
             (_, Fact::Torn) => effect == Effect::Deny,
             // [A165]
             (Some(Set::All), Fact::Many(values)) => values.into_iter().all(one),
-            (Some(Set::Any), Fact::Many(values)) if values.is_empty() => self.if_exists,
             (Some(Set::Any), Fact::Many(values)) => values.into_iter().any(one),
         }
     }

@@ -115,7 +115,7 @@ impl Statement<'_> {
 
     /// [A134] [A135] [A136] [A140]
     fn resource_fits(&self, question: &Question<'_>) -> bool {
-        let torn = |pattern: &String| is_torn(pattern, self.variables, question.context);
+        let torn = |pattern: &String| resource_torn(pattern, self.variables, question.context);
         let covered = |pattern: &String| !torn(pattern) && resource_covered(pattern, &question.resource, self.variables, question.context);
         let (patterns, excepted) = match (self.elements("Resource"), self.elements("NotResource")) {
             (Some(patterns), None) => (patterns, false),
@@ -237,21 +237,30 @@ fn resource_covered(pattern: &str, resource: &str, variables: bool, context: &Co
     if pattern == "*" {
         return true;
     }
+    let Some(wanted) = resource_pattern(pattern, variables) else { return false };
+    let found = segments(resource);
+    found.len() == 6
+        && wanted.iter().zip(found).enumerate().all(|(at, (wanted, found))| match at {
+            5 => expand(wanted, true, variables, context).is_some_and(|wanted| covers(&wanted, found)),
+            _ => covers(&pieces(wanted), found),
+        })
+}
+
+/// [A168] Whether nobody can say what the pattern covers. [A140] One that can never cover anything leaves no doubt.
+fn resource_torn(pattern: &str, variables: bool, context: &Context) -> bool {
+    resource_pattern(pattern, variables).is_some_and(|wanted| wanted.last().is_some_and(|name| is_torn(name, variables, context)))
+}
+
+/// The six segments of a pattern that can cover something.
+fn resource_pattern(pattern: &str, variables: bool) -> Option<Vec<String>> {
     let mut wanted = pattern_segments(pattern, variables);
     if wanted.len() < 6 && pattern.contains(['*', '?']) {
         wanted.resize(6, "*".to_owned());
     }
-    let found = segments(resource);
     // No wildcard in the service segment, nor what was padded to one, unless nothing but wildcards was written.
     let service_is_plain = wanted.get(2).is_some_and(|service| !service.contains(['*', '?'])) || !pattern.contains(':');
-    wanted.len() == 6
-        && found.len() == 6
-        && service_is_plain
-        && wanted.iter().zip(found).enumerate().all(|(at, (wanted, found))| match at {
-            5 => expand(wanted, true, variables, context).is_some_and(|wanted| covers(&wanted, found)),
-            _ if variables && wanted.contains("${") => false,
-            _ => covers(&pieces(wanted), found),
-        })
+    let no_variables = wanted.iter().take(5).all(|segment| !variables || !segment.contains("${"));
+    (wanted.len() == 6 && service_is_plain && no_variables).then_some(wanted)
 }
 
 /// Six segments; a colon inside `${…}` ends none.
