@@ -160,3 +160,11 @@ def test_endpoints_are_made_and_removed(private, tmp_path):
     elsewhere = {"KEYWARD_DATA": str(tmp_path / "other"), "KEYWARD_ROOT_KEY": str(tmp_path / "other.key")}
     for address, told in (("127.0.0.1:0", f"no VPC endpoint {OPEN}"), ("0.0.0.0:0", "not a loopback address")):
         assert told in keyward(private, "serve", "--listen", "127.0.0.1:0", "--listen-endpoint", f"{OPEN}={address}", code=2, **elsewhere)
+
+
+def test_who_can_through_an_endpoint(private):
+    key = private.kms().create_key()["KeyMetadata"]["Arn"]
+    through_narrow = ("who-can", "kms:Decrypt", key, "--endpoint", NARROW, "--format", "json")
+    assert json.loads(keyward(private, "who-can", "kms:Decrypt", key, "--endpoint", OPEN, "--format", "json"))["principals"]
+    assert json.loads(keyward(private, *through_narrow, code=1))["principals"] == []  # [A330]
+    assert "keyward endpoint list" in keyward(private, "who-can", "kms:Decrypt", key, "--endpoint", "vpce-0123456789abcdef0", code=2)

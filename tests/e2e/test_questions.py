@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import os
 
+import pytest
+from botocore.exceptions import ClientError
 from conftest import ACCOUNTS
 from test_kms import refused
 from test_operate import ARTICLE, VIA_S3, article, assume, forward, keyward  # noqa: F401 (a fixture)
@@ -76,3 +78,24 @@ def test_decide_reads_files_and_streams():
     assert decide(stream + '\n{"id": "odd", "colour": "red"}') == (1, answers[:3] + [
         {"id": "odd", "error": decide('{"id": "odd", "colour": "red"}')[1][0]["error"]}])
     assert decide("no case")[0] == 2
+
+
+def test_can_says_yes_or_no(article):  # noqa: F811
+    role = f"arn:aws:iam::{DATA}:role/app-data-plane"
+    asked = ("can", role, "kms:Decrypt", "alias/shieldsync-prod", "--context", "project=shieldsync-prod")
+    assert keyward(article, *asked, "--via", VIA_S3).startswith("yes: The key policy names the caller")
+    assert keyward(article, *asked, code=1).startswith("no: ")
+    assert keyward(article, *asked, "--quiet", code=1) == ""
+    assert "error" in keyward(article, "can", role, "kms:Decrypt", "alias/nobody", code=2)
+
+
+def test_a_token_gives_nothing_to_a_stranger_and_the_reasons_say_so(article):  # noqa: F811
+    admins = article.kms(region="ap-south-1", credentials=assume(article, "kms-key-admins"))
+    key = "e3a90f16-52c8-4d7b-8f05-7c6b1d2e4a90"
+    token = admins.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{DATA}:role/kms-key-admins", Operations=["Encrypt"])["GrantToken"]
+    ops = article.kms(region="ap-south-1", credentials=assume(article, "ops"))
+    with pytest.raises(ClientError) as caught:
+        ops.encrypt(KeyId=key, Plaintext=b"x", GrantTokens=[token])  # [A619]
+    request_id = caught.value.response["ResponseMetadata"]["RequestId"]
+    told = keyward(article, "explain", "--request-id", request_id, "--format", "json", code=1)
+    assert json.loads(told)["situation"] == "token-of-another"

@@ -31,6 +31,8 @@ pub struct KeySide<'a> {
     pub key: &'a KeyFacts,
     /// The RCPs above its account.
     pub rcps: &'a [Attached],
+    /// There may be RCPs above its account that nobody has shown.
+    pub rcps_unknown: bool,
     /// Its account's organization.
     pub organization: Option<&'a Membership>,
 }
@@ -40,7 +42,12 @@ impl<'a> KeySide<'a> {
     where
         'a: 't,
     {
-        Target { resource: Resource::Key { key: self.key, grants }, rcps: self.rcps, organization: self.organization }
+        Target {
+            resource: Resource::Key { key: self.key, grants },
+            rcps: self.rcps,
+            rcps_unknown: self.rcps_unknown,
+            organization: self.organization,
+        }
     }
 }
 
@@ -356,7 +363,7 @@ mod tests {
         let estate = Small { subjects: subjects.to_vec(), grants: grants.to_vec() };
         let call = CallFacts::new("us-east-1".parse().unwrap());
         let request = Request::new(Action::parse(action).unwrap(), &call);
-        let found = who_can(&estate, KeySide { key: &key, rcps: &[], organization: None }, &request);
+        let found = who_can(&estate, KeySide { key: &key, rcps: &[], rcps_unknown: false, organization: None }, &request);
         let line = |who: &str, may: May, ways: &[Way]| {
             let ways: Vec<String> = ways
                 .iter()

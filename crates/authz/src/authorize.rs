@@ -2,6 +2,7 @@
 
 use keyward_policy::{Action, KmsPermission, Presumption};
 
+use crate::context::rcp_exemption;
 use crate::facts::{Attached, Principal, Request, Resource, Subject, Target, Unsaid};
 use crate::grant::{GranteeMatch, Retirement, retirement};
 use crate::layers::{Layers, Origin, StatementRef, Verdict, consult};
@@ -176,7 +177,7 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
     let mut decision = refused_by_deny(if across { &OWN_SIDE } else { &ALL_SIDES }, layers)
         .or_else(|| refused_by_operation(situation, target, request))
         .or_else(|| refused_by_limits_of_all(layers))
-        .or_else(|| refused_by_what_is_unknown(subject, request))
+        .or_else(|| refused_by_what_is_unknown(subject, target, request))
         .unwrap_or_else(|| by_allows(situation, subject, request, layers));
     // [A906] The owner's side is told only to whom the own side, silent or denying, does not refuse already: else the
     // sentence for a key that denies would differ from that for one that does not exist.
@@ -186,8 +187,8 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
     if let (Resource::Key { key, .. }, Action::Kms(permission), true) = (&target.resource, &request.action, decision.is_allowed()) {
         decision.granted = Some((key.arn.clone(), *permission));
     }
-    if decision.is_allowed() && scps_are_missing(subject) {
-        decision.unknown = Some(Layer::Scp);
+    if decision.is_allowed() {
+        decision.unknown = missing_limits(subject, target, request).next();
     }
     decision
 }
@@ -306,15 +307,21 @@ fn refused_by_limits_of_all(layers: &Layers) -> Option<Decision> {
     layers.endpoint.as_ref().filter(|endpoint| !endpoint.allows()).map(|_| Decision::silent(Layer::Endpoint, &["A330"]))
 }
 
-/// A question that presumes the worst presumes it of SCPs that nobody has shown, too.
-fn refused_by_what_is_unknown(subject: &Subject, request: &Request<'_>) -> Option<Decision> {
+/// A question that presumes the worst presumes it of SCPs and RCPs that nobody has shown, too.
+fn refused_by_what_is_unknown(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Option<Decision> {
     let adverse = request.unsaid == Unsaid::Open(Presumption::Adverse);
-    (adverse && scps_are_missing(subject)).then(|| Decision::silent(Layer::Scp, &["A320"]))
+    let layer = missing_limits(subject, target, request).next().filter(|_| adverse)?;
+    Some(Decision::silent(layer, if layer == Layer::Rcp { &["A324"] } else { &["A320"] }))
 }
 
-/// (A322) (A323) Whether SCPs bind this caller that the facts do not have.
-pub(crate) fn scps_are_missing(subject: &Subject) -> bool {
-    subject.scps_unknown && !subject.service_linked && !subject.in_management_account && !matches!(subject.principal, Principal::Service { .. })
+/// The organization's limits that bind this request and that the facts do not have.
+pub(crate) fn missing_limits(subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> impl Iterator<Item = Layer> {
+    // [A321] [A322] [A323]
+    let exempt = subject.service_linked || subject.in_management_account || matches!(subject.principal, Principal::Service { .. });
+    let scps = (subject.scps_unknown && !exempt).then_some(Layer::Scp);
+    // [A324]
+    let rcps = (target.rcps_unknown && rcp_exemption(subject, target, request).is_none()).then_some(Layer::Rcp);
+    scps.into_iter().chain(rcps)
 }
 
 /// What the caller's own side says when identity policies are asked.

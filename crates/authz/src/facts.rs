@@ -255,6 +255,8 @@ pub struct Target<'a> {
     pub resource: Resource<'a>,
     /// The customer RCPs above the owner account (A324).
     pub rcps: &'a [Attached],
+    /// There may be RCPs above the owner account that are not among these facts.
+    pub rcps_unknown: bool,
     /// The owner's organization (A527).
     pub organization: Option<&'a Membership>,
 }
@@ -297,7 +299,7 @@ pub enum Resource<'a> {
 impl<'a> Target<'a> {
     /// A resource of an account outside any organization.
     pub fn new(resource: Resource<'a>) -> Self {
-        Self { resource, rcps: &[], organization: None }
+        Self { resource, rcps: &[], rcps_unknown: false, organization: None }
     }
 
     /// The account that owns the resource, if it is anybody's.

@@ -21,6 +21,7 @@ pub(crate) struct Scene {
     pub(crate) key: KeyFacts,
     pub(crate) grants: Vec<Arc<Grant>>,
     pub(crate) rcps: Vec<Attached>,
+    pub(crate) rcps_unknown: bool,
     pub(crate) call: CallFacts,
     pub(crate) context: Option<BTreeMap<String, String>>,
     pub(crate) tokens: Vec<GrantId>,
@@ -36,6 +37,7 @@ impl Scene {
             key: key(&document(statements)),
             grants: Vec::new(),
             rcps: Vec::new(),
+            rcps_unknown: false,
             call: CallFacts::new("us-east-1".parse().unwrap()),
             context: None,
             tokens: Vec::new(),
@@ -57,6 +59,7 @@ impl Scene {
     pub(crate) fn ask<T>(&self, see: impl FnOnce(&Subject, &Target<'_>, &Request<'_>) -> T) -> T {
         let mut target = Target::new(Resource::Key { key: &self.key, grants: &self.grants });
         target.rcps = &self.rcps;
+        target.rcps_unknown = self.rcps_unknown;
         let mut request = Request::new(Action::parse(self.action).unwrap(), &self.call);
         request.encryption_context = self.context.as_ref();
         request.tokens = &self.tokens;

@@ -8,7 +8,7 @@ use std::fmt;
 use keyward_policy::Presumption;
 use serde::{Deserialize, Serialize};
 
-use crate::authorize::{Layer, OneWay, authorize, every_way, scps_are_missing};
+use crate::authorize::{Layer, OneWay, authorize, every_way, missing_limits};
 use crate::explain::{ConditionReport, Teller};
 use crate::facts::{Request, Resource, Subject, Target, Unsaid};
 use crate::grant::serves;
@@ -116,21 +116,21 @@ impl Searcher<'_> {
         Way {
             by: way.layer.name().to_owned(),
             through: way.statements.iter().map(|at| teller.name_with_policy(*at)).collect(),
-            provisos: provisos.chain(self.unknown_scps()).chain(unless.iter().cloned()).collect(),
+            provisos: provisos.chain(self.unknown_limits()).chain(unless.iter().cloned()).collect(),
         }
     }
 
-    /// What hangs on SCPs that the facts do not have.
-    fn unknown_scps(&self) -> Option<Proviso> {
-        let conditions = vec![ConditionReport {
-            key: "every SCP level above the caller".to_owned(),
-            operator: "allows".to_owned(),
-            wanted: vec![self.request.action.to_string()],
-            found: None,
-            holds: None,
-        }];
-        let name = "the organization's SCPs, which are not in this estate".to_owned();
-        scps_are_missing(self.subject).then(|| Proviso::If(vec![Hanging { name, conditions }]))
+    /// What hangs on SCPs and RCPs that the facts do not have.
+    fn unknown_limits(&self) -> impl Iterator<Item = Proviso> {
+        missing_limits(self.subject, self.target, self.request).map(|layer| {
+            let (key, operator, kind) = match layer {
+                Layer::Rcp => ("no RCP above the owner", "denies", "RCPs"),
+                _ => ("every SCP level above the caller", "allows", "SCPs"),
+            };
+            let wanted = vec![self.request.action.to_string()];
+            let conditions = vec![ConditionReport { key: key.to_owned(), operator: operator.to_owned(), wanted, found: None, holds: None }];
+            Proviso::If(vec![Hanging { name: format!("the organization's {kind}, which are not in this estate"), conditions }])
+        })
     }
 
     /// What one of several must meet; nothing where one of them meets all.

@@ -166,7 +166,7 @@ impl Estate<'_> {
             }
             (None, _) => Resource::None { pattern: permission.resource.as_str().into() },
         };
-        let target = Target { resource, rcps: &rcps, organization: organization.as_ref() };
+        let target = Target { resource, rcps: &rcps, rcps_unknown: false, organization: organization.as_ref() };
         let alias = permission.alias.as_deref().map(alias_name).transpose()?;
         let tags = case.request.params.get("Tags").and_then(string_map).filter(|_| matches!(permission.op.as_str(), "TagResource" | "CreateKey"));
         let mut request = Request::new(Action::parse(&format!("kms:{}", permission.op))?, &self.call);
@@ -344,7 +344,8 @@ impl Estate<'_> {
         let account = case.setup.accounts.get(facts.arn.account().as_str());
         let rcps = account.map(rcps).unwrap_or_default();
         let organization = account.and_then(membership);
-        let target = Target { resource: Resource::Key { key: &facts, grants: &[] }, rcps: &rcps, organization: organization.as_ref() };
+        let target =
+            Target { resource: Resource::Key { key: &facts, grants: &[] }, rcps: &rcps, rcps_unknown: false, organization: organization.as_ref() };
         let verbatim = verbatim(case.request.context.iter()).with("kms:PolicyName", "default");
         // The key that is put is in its own Region, which is the replica's where one is made [A407].
         let mut put_call = self.call.clone();

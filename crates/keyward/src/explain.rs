@@ -1,4 +1,4 @@
-//! `keyward explain`: why a call was refused, and what would be decided if somebody called.
+//! `keyward explain`: why a call was refused, and what would be decided if somebody called. `keyward can`: the same as yes or no.
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -31,6 +31,39 @@ pub(crate) struct ExplainArgs {
     /// On which key: id, ARN, alias, alias ARN; `*` for actions without key
     #[arg(value_name = "KEY")]
     key: Option<String>,
+    #[command(flatten)]
+    call: CallArgs,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    estate: EstateArgs,
+}
+
+/// Exits with 0 for yes, 1 for no, 2 when there is no answer.
+#[derive(Args)]
+pub(crate) struct CanArgs {
+    /// Who would call: an ARN, or a service such as s3.amazonaws.com
+    #[arg(value_name = "PRINCIPAL")]
+    principal: String,
+    /// What would be called: kms:Decrypt; kms:ReEncrypt with --to
+    #[arg(value_name = "ACTION")]
+    action: String,
+    /// On which key: id, ARN, alias, alias ARN; `*` for actions without key
+    #[arg(value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    call: CallArgs,
+    /// Say it by the exit status alone
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    estate: EstateArgs,
+}
+
+/// What is known of a call that nobody made.
+#[derive(Args)]
+struct CallArgs {
     /// A pair of the encryption context; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
@@ -58,11 +91,6 @@ pub(crate) struct ExplainArgs {
     /// The Region that would be called, where the key alone does not say
     #[arg(long)]
     region: Option<String>,
-    /// How to write the answer
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    #[command(flatten)]
-    estate: EstateArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,12 +109,27 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<()> {
     }
     let answer = match (&arguments.request_id, &arguments.principal, &arguments.action, &arguments.key) {
         (Some(request_id), ..) => of_past_call(arguments, request_id)?,
-        (None, Some(principal), Some(action), Some(key)) => of_question(arguments, principal, action, key)?,
+        (None, Some(principal), Some(action), Some(key)) => explanation(&arguments.estate, arguments.call.question(principal, action, key))?,
         _ => bail!("ask about a past call with --request-id ID, or about a call that nobody made with --as PRINCIPAL ACTION KEY"),
     };
     match arguments.format {
         Format::Text => out::line(text(&answer).trim_end())?,
         Format::Json => out::json(&answer)?,
+    }
+    if !answer.is_allowed() {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// `keyward can`: yes or no, and the reason in a sentence.
+pub(crate) fn can(arguments: &CanArgs) -> anyhow::Result<()> {
+    let answer = explanation(&arguments.estate, arguments.call.question(&arguments.principal, &arguments.action, &arguments.key))?;
+    // Allowed, and of no use: a key that is disabled is worth a warning, not another answer.
+    let failure = answer.failure.as_ref().filter(|_| answer.is_allowed()).map(|failure| format!(" The call would fail all the same: {failure}"));
+    if !arguments.quiet {
+        let word = if answer.is_allowed() { "yes" } else { "no" };
+        out::line(format!("{word}: {}{}", answer.deciding.summary, failure.unwrap_or_default()))?;
     }
     if !answer.is_allowed() {
         std::process::exit(1);
@@ -142,30 +185,31 @@ fn refusal(arguments: &ExplainArgs, request_id: &str) -> anyhow::Result<(String,
     }
 }
 
-fn of_question(arguments: &ExplainArgs, principal: &str, action: &str, key: &str) -> anyhow::Result<Answer> {
-    let mut conditions: Vec<(String, Vec<String>)> = Vec::new();
-    for (name, value) in &arguments.condition {
-        match conditions.iter_mut().find(|(existing, _)| existing == name) {
-            Some((_, values)) => values.push(value.clone()),
-            None => conditions.push((name.clone(), vec![value.clone()])),
+impl CallArgs {
+    fn question(&self, principal: &str, action: &str, key: &str) -> Question {
+        let mut conditions: Vec<(String, Vec<String>)> = Vec::new();
+        for (name, value) in &self.condition {
+            match conditions.iter_mut().find(|(existing, _)| existing == name) {
+                Some((_, values)) => values.push(value.clone()),
+                None => conditions.push((name.clone(), vec![value.clone()])),
+            }
+        }
+        // What reads as JSON is a number, a list, a structure; everything else is text.
+        let value = |text: &String| serde_json::from_str(text).ok().filter(|value: &Value| !value.is_null()).unwrap_or_else(|| text.as_str().into());
+        let mut parameters: serde_json::Map<String, Value> = self.parameter.iter().map(|(name, text)| (name.clone(), value(text))).collect();
+        parameters.extend(self.grant_id.iter().map(|id| ("GrantId".to_owned(), id.as_str().into())));
+        parameters.extend(self.to.iter().map(|key| ("DestinationKeyId".to_owned(), key.as_str().into())));
+        Question {
+            principal: principal.to_owned(),
+            action: action.to_owned(),
+            key: key.to_owned(),
+            region: self.region.clone(),
+            encryption_context: self.context.iter().cloned().collect(),
+            via: self.via.clone(),
+            endpoint: self.endpoint.clone(),
+            grant_tokens: self.grant_token.clone(),
+            parameters,
+            conditions,
         }
     }
-    // What reads as JSON is a number, a list, a structure; everything else is text.
-    let value = |text: &String| serde_json::from_str(text).ok().filter(|value: &Value| !value.is_null()).unwrap_or_else(|| text.as_str().into());
-    let mut parameters: serde_json::Map<String, Value> = arguments.parameter.iter().map(|(name, text)| (name.clone(), value(text))).collect();
-    parameters.extend(arguments.grant_id.iter().map(|id| ("GrantId".to_owned(), id.as_str().into())));
-    parameters.extend(arguments.to.iter().map(|key| ("DestinationKeyId".to_owned(), key.as_str().into())));
-    let question = Question {
-        principal: principal.to_owned(),
-        action: action.to_owned(),
-        key: key.to_owned(),
-        region: arguments.region.clone(),
-        encryption_context: arguments.context.iter().cloned().collect(),
-        via: arguments.via.clone(),
-        endpoint: arguments.endpoint.clone(),
-        grant_tokens: arguments.grant_token.clone(),
-        parameters,
-        conditions,
-    };
-    explanation(&arguments.estate, question)
 }

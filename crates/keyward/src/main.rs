@@ -54,6 +54,8 @@ enum Command {
     Trail(trail::TrailArgs),
     /// Say why a call was refused, or what would be decided
     Explain(explain::ExplainArgs),
+    /// Say yes or no: may this principal do this on this key
+    Can(explain::CanArgs),
     /// List everybody who can do something on a key, in which ways, and on what each hangs
     WhoCan(who_can::WhoCanArgs),
     /// Decide the cases of a file or of the standard input, an answer a line
@@ -80,6 +82,7 @@ fn main() {
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Can(arguments) => explain::can(&arguments),
         Command::Decide(arguments) => decide::run(&arguments),
         Command::WhoCan(arguments) => who_can::run(&arguments),
         Command::Completions { shell } => {

@@ -37,6 +37,9 @@ pub(crate) struct WhoCanArgs {
     /// The calls are direct: no service makes them for somebody
     #[arg(long, conflicts_with = "via")]
     direct: bool,
+    /// The VPC endpoint through which the calls come: vpce-…; without it they come from anywhere
+    #[arg(long, conflicts_with = "via")]
+    endpoint: Option<String>,
     /// What is known of another condition key; repeated with the same name it has several values
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     condition: Vec<(String, String)>,
@@ -64,6 +67,8 @@ pub(crate) struct WhoCanQuestion {
     encryption_context: Option<BTreeMap<String, String>>,
     via: Option<String>,
     direct: bool,
+    #[serde(default)]
+    endpoint: Option<String>,
     conditions: Vec<(String, Vec<String>)>,
 }
 
@@ -82,6 +87,7 @@ pub(crate) fn run(arguments: &WhoCanArgs) -> anyhow::Result<()> {
         encryption_context: (!context.is_empty()).then_some(context),
         via: arguments.via.clone(),
         direct: arguments.direct,
+        endpoint: arguments.endpoint.clone(),
         conditions,
     };
     if arguments.action == ALL {
@@ -118,7 +124,7 @@ pub(crate) fn answer(host: &Host, question: &WhoCanQuestion) -> anyhow::Result<W
         );
     }
     let key = key_named(&state, &question.key)?;
-    Ok(question.on(&state, key, action, |side, request| who_can(&Held(&state), side, request)))
+    question.on(&state, key, action, |side, request| who_can(&Held(&state), side, request))
 }
 
 /// Everything that everybody may do on a key.
@@ -127,7 +133,7 @@ pub(crate) fn answer_all(host: &Host, question: &WhoCanQuestion) -> anyhow::Resu
     let key = key_named(&state, &question.key)?;
     // The grid asks for every permission in turn; the request must begin with some.
     let action = action_named("DescribeKey").map_err(anyhow::Error::msg)?;
-    let rows = question.on(&state, key, action, |side, request| grid(&Held(&state), side, request));
+    let rows = question.on(&state, key, action, |side, request| grid(&Held(&state), side, request))?;
     let names = |set: PermissionSet| set.iter().map(|permission| permission.name().to_owned()).collect();
     let row = |row: Row| GridRow { principal: row.principal, always: names(row.reach.always), sometimes: names(row.reach.sometimes) };
     Ok(Grid {
@@ -139,9 +145,14 @@ pub(crate) fn answer_all(host: &Host, question: &WhoCanQuestion) -> anyhow::Resu
 
 impl WhoCanQuestion {
     /// Says what the question says, and asks.
-    fn on<T>(&self, state: &State, key: &Key, action: Action, ask: impl FnOnce(KeySide<'_>, &Request<'_>) -> T) -> T {
+    fn on<T>(&self, state: &State, key: &Key, action: Action, ask: impl FnOnce(KeySide<'_>, &Request<'_>) -> T) -> anyhow::Result<T> {
         let mut call = CallFacts::new(key.arn().region().clone());
         call.via = self.via.as_deref().map(Via::service_door);
+        if let Some(id) = &self.endpoint {
+            let endpoint =
+                state.vpc_endpoint(id).with_context(|| format!("there is no VPC endpoint `{id}` in this estate; `keyward endpoint list`"))?;
+            call.endpoint = Some(state.through(endpoint));
+        }
         let mut verbatim = self.conditions.iter().fold(MapContext::new(), |context, (name, values)| match values.as_slice() {
             [one] => context.with(name, one),
             many => context.with_many(name, many.iter().map(String::as_str)),
@@ -156,7 +167,8 @@ impl WhoCanQuestion {
         request.verbatim = Some(&verbatim);
         // [A324] What binds the key from above is its account's organization.
         let target = state.target(Resource::Key { key: &key.facts, grants: &[] });
-        ask(KeySide { key: &key.facts, rcps: target.rcps, organization: target.organization }, &request)
+        let rcps_unknown = target.rcps_unknown;
+        Ok(ask(KeySide { key: &key.facts, rcps: target.rcps, rcps_unknown, organization: target.organization }, &request))
     }
 }
 
@@ -308,6 +320,7 @@ mod tests {
                     encryption_context: Some([("project".into(), "shieldsync-prod".into())].into()),
                     via: via.map(str::to_owned),
                     direct: via.is_none(),
+                    endpoint: None,
                     conditions: Vec::new(),
                 };
                 writeln!(drawn, "── project=shieldsync-prod, {}", via.unwrap_or("direct")).unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use keyward_authz::{
-    AuthorizationMessage, CallFacts, Decision, Explanation, KeyArn, Layer, Permit, Request, Resource, Subject, Target, authorization_message,
-    authorize, sentence,
+    AuthorizationMessage, CallFacts, Decision, Explanation, GrantId, KeyArn, Layer, Permit, Request, Resource, Subject, Target,
+    authorization_message, authorize, sentence,
 };
 use keyward_policy::{AccountId, MapContext, Region};
 use serde_json::value::RawValue;
@@ -145,6 +145,8 @@ pub struct Call<'h> {
     /// The moment of the call.
     pub now: Timestamp,
     pub(crate) resources: Vec<KeyArn>,
+    /// The grants whose tokens came with the call.
+    pub(crate) tokens: Vec<GrantId>,
     pub(crate) additional: Option<Box<RawValue>>,
     pub(crate) explanation: Option<Refused>,
     /// The policy of the caller's VPC endpoint stopped it (A1001).
@@ -238,6 +240,16 @@ impl<'h> Call<'h> {
     /// # Errors
     /// [`Error::AccessDenied`] unless allowed.
     pub(crate) fn authorize_as(&mut self, subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Result<Decision, Error> {
+        if self.tokens.is_empty() {
+            return self.decide(subject, target, request);
+        }
+        let tokens = std::mem::take(&mut self.tokens);
+        let decided = self.decide(subject, target, &Request { tokens: &tokens, ..request.clone() });
+        self.tokens = tokens;
+        decided
+    }
+
+    fn decide(&mut self, subject: &Subject, target: &Target<'_>, request: &Request<'_>) -> Result<Decision, Error> {
         if let Some(rehearsal) = &mut self.rehearsal {
             let verbatim = (rehearsal.told)(target, request);
             let request = Request { verbatim: Some(&verbatim), ..request.clone() };

@@ -17,7 +17,7 @@ use crate::caller::{Caller, Identity, Session, SessionKind};
 use crate::entities::{Key, alias_arn};
 use crate::error::{AwsError, Error};
 use crate::host::{Host, Rehearsed};
-use crate::kms::{self, Pairs, blob_of_nobody, granted_by, is_grant_token, no_resource, resolve, with_context};
+use crate::kms::{self, Pairs, blob_of_nobody, granted_by, no_resource, resolve, with_context};
 use crate::state::State;
 
 /// May this principal do this on this key?
@@ -214,7 +214,7 @@ impl Asked {
             add(self.member(), question.key.as_str().into())?;
         }
         let wrong = |token: &str| QuestionError::Other(format!("`{token}` is no grant token of this server"));
-        if let Some(token) = question.grant_tokens.iter().find(|token| !is_grant_token(host.vault().root(), token)) {
+        if let Some(token) = question.grant_tokens.iter().find(|token| granted_by(host.vault().root(), token).is_none()) {
             return Err(wrong(token));
         }
         // A grant counts as soon as it is made, so a token says nothing [A619], save to RetireGrant, which it tells the grant.

@@ -2,7 +2,7 @@
 
 use keyward_policy::Span;
 
-use crate::authorize::{Decision, Layer, Refusal, decide, scps_are_missing};
+use crate::authorize::{Decision, Layer, Refusal, decide, missing_limits};
 use crate::context::{endpoint_applies, rcp_exemption};
 use crate::facts::{Principal, Request, Resource, Subject, Target};
 use crate::layers::{Exemption, Origin, StatementRef, Verdict, consult};
@@ -174,17 +174,25 @@ impl Teller<'_> {
             _ => (organized && self.subject.service_linked).then_some(Exemption::ServiceLinkedRole),
         };
         all.extend(exemption.map(|exemption| exempt(Layer::Scp, exemption)));
-        if scps_are_missing(self.subject) {
-            all.push(said(Layer::Scp, Stance::Unknown));
-        }
+        all.extend(self.missing(Layer::Scp));
+    }
+
+    /// What is not known of a limit.
+    fn missing(&self, layer: Layer) -> Option<LayerReasons> {
+        missing_limits(self.subject, self.target, self.request).find(|missing| *missing == layer).map(|layer| said(layer, Stance::Unknown))
     }
 
     fn rcp_reasons(&self) -> Option<LayerReasons> {
-        if self.target.rcps.is_empty() {
+        if self.target.rcps.is_empty() && !self.target.rcps_unknown {
             return None;
         }
         if let Some(exemption) = rcp_exemption(self.subject, self.target, self.request) {
             return Some(exempt(Layer::Rcp, exemption));
+        }
+        if self.layers.rcp.denies.is_empty()
+            && let Some(missing) = self.missing(Layer::Rcp)
+        {
+            return Some(missing);
         }
         let statements = self.cited(&self.layers.rcp.denies);
         let stance = if statements.is_empty() { Stance::Passes } else { Stance::Denies };

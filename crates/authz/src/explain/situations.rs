@@ -63,7 +63,10 @@ impl Teller<'_> {
         };
         match decision.unknown() {
             None => situation("allowed", words),
-            Some(_) => situation("limit-unknown", format!("Allowed as far as known; the organization's SCPs are not in this estate. {words}")),
+            Some(layer) => {
+                let kind = if layer == Layer::Rcp { "RCPs" } else { "SCPs" };
+                situation("limit-unknown", format!("Allowed as far as known; the organization's {kind} are not in this estate. {words}"))
+            }
         }
     }
 

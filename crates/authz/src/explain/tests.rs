@@ -243,6 +243,24 @@ fn scps_that_nobody_has_shown_leave_an_answer_as_far_as_known() {
 }
 
 #[test]
+fn rcps_that_nobody_has_shown_leave_an_answer_as_far_as_known() {
+    let mut scene = Scene::new(&app(""));
+    scene.rcps_unknown = true;
+    let told = scene.check("limit-unknown", "Allowed as far as known; the organization's RCPs are not in this estate.", "");
+    assert_eq!(told.decision, "ALLOW");
+    assert_eq!(scene.layer("RCP").verdict, "unknown");
+    assert!(scene.ask(|s, t, r| authorize(s, t, r).permit()).is_none());
+    let adverse = Unsaid::Open(keyward_policy::Presumption::Adverse);
+    assert_eq!(scene.ask(|s, t, r| authorize(s, t, &Request { unsaid: adverse, ..r.clone() }).layer()), crate::authorize::Layer::Rcp);
+    let ways = scene.ask(crate::ways::ways);
+    assert_eq!(ways[0].provisos[0].to_string(), "if no RCP above the owner denies kms:Decrypt");
+    assert_eq!(scene.ask(crate::ways::may), crate::ways::May::Sometimes);
+    // [A324] What RCPs do not bind, unknown ones do not either.
+    scene.key.manager = KeyManager::Aws;
+    assert!(scene.ask(|s, t, r| authorize(s, t, r).unknown()).is_none());
+}
+
+#[test]
 fn a_federated_user_without_session_policy_has_nothing() {
     let mut scene = Scene::new(DELEGATION);
     let user: keyward_policy::Arn = "arn:aws:iam::111122223333:user/ann".parse().unwrap();

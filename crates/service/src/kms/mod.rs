@@ -69,7 +69,7 @@ pub use grants::{
     CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant,
     RevokeGrant, RevokeGrantOutput,
 };
-pub(crate) use grants::{granted_by, is_grant_token, new_grant_id};
+pub(crate) use grants::{granted_by, new_grant_id};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyRotationStatus, GetKeyRotationStatusOutput, KeyIdOutput, KeyListEntry,
     KeyMetadata, KeyMetadataOutput, ListKeys, ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, due_deletions,

@@ -165,7 +165,8 @@ impl Remedy {
                 Change::Request { change: RequestChange::Tls, .. } => call.secure_transport = true,
             }
         }
-        let target = Target { resource: own.resource(&target.resource), rcps: &rcps, organization: target.organization };
+        let target =
+            Target { resource: own.resource(&target.resource), rcps: &rcps, rcps_unknown: target.rcps_unknown, organization: target.organization };
         let request = Request { call: &call, encryption_context: pairs.as_ref(), alias: alias.as_ref(), ..request.clone() };
         see(&subject, &target, &request)
     }
