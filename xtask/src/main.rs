@@ -19,6 +19,9 @@ const TASKS: &[Task] = &[
         differ,
     ),
     ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
+    ("gen", "write the table of AWS's model that `wire` checks requests against; `--check` fails when it is not what the model says", |arguments| {
+        generate(arguments.iter().any(|argument| argument == "--check"))
+    }),
     ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
     ("bench", "measure: `bench decide` decisions, reasons and inventories, `bench http` GenerateDataKey against a bare HTTP server", bench),
     ("serve", "serve KMS from memory; further arguments go to `keyward serve`", serve),
@@ -100,6 +103,7 @@ fn test() -> anyhow::Result<()> {
     cargo(&["build", "--release", "--package", "keyward"])?;
     cargo(&["test", "--workspace"])?;
     let python = venv()?;
+    generate(true)?;
     run(&python, &["-m", "pytest", "-q", "tests/e2e"], &[("KEYWARD_BIN", "target/release/keyward")])
 }
 
@@ -114,6 +118,44 @@ fn venv() -> anyhow::Result<String> {
     run(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/e2e/requirements.txt"], &[])?;
     std::fs::write(stamp, requirements).context("the stamp of .venv")?;
     Ok(python.to_owned())
+}
+
+/// Prints AWS's model of KMS as the installed clients have it, and their version.
+const MODEL_OF_KMS: &str = "
+import json
+from botocore import __version__
+from botocore.loaders import Loader
+print(__version__)
+print(json.dumps(Loader().load_service_model('kms', 'service-2', '2014-11-01')))
+";
+
+/// The table of AWS's model, written or compared.
+fn generate(check: bool) -> anyhow::Result<()> {
+    let python = venv()?;
+    let printed = output(Command::new(&python).args(["-c", MODEL_OF_KMS]))?;
+    let (version, model) = printed.split_once('\n').context("the model of KMS")?;
+    let source = format!("AWS's model of KMS 2014-11-01 in botocore {}", version.trim());
+    let table = xtask::model::render(&serde_json::from_str(model)?, &source)?;
+    let target = Path::new("target/model");
+    std::fs::create_dir_all(target)?;
+    let written = target.join("kms.rs");
+    std::fs::write(&written, table)?;
+    // Without its own settings, which begin at the file: those of the workspace.
+    output(Command::new("rustfmt").args(["--edition", "2024", "--config-path", "."]).arg(&written))?;
+    let table = std::fs::read_to_string(&written)?;
+    match std::fs::read_to_string(xtask::model::TABLE) {
+        Ok(current) if current == table => Ok(()),
+        _ if check => bail!("{} is not what {source} says: run `cargo x gen` and commit it", xtask::model::TABLE),
+        _ => std::fs::write(xtask::model::TABLE, table).context(xtask::model::TABLE),
+    }
+}
+
+fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn ci() -> anyhow::Result<()> {
