@@ -286,7 +286,7 @@ fn complete(operation: Operation, members: &mut Map<String, Value>, call: &Call<
 }
 
 macro_rules! rehearse_kms {
-    ($($name:ident($($required:literal),*);)*) => {
+    ($($name:ident;)*) => {
         /// Whether this release serves the operation.
         fn is_served(operation: Operation) -> bool {
             matches!(operation, $(Operation::$name)|*)

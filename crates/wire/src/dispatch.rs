@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::model;
 use crate::query::Parameters;
 use crate::signing_keys::SigningKeys;
 use crate::sigv4::{AuthError, PRESIGNED_S_MAX, Payload, Presented, SKEW_S_MAX, Scope, SignedParts, presented, verify};
@@ -303,7 +304,7 @@ impl Dispatcher {
         }
     }
 
-    async fn perform<I: Operate + DeserializeOwned>(&self, incoming: Incoming, required: &[&str]) -> Answered
+    async fn perform<I: Operate + DeserializeOwned>(&self, incoming: Incoming) -> Answered
     where
         I::Output: Serialize,
     {
@@ -317,7 +318,8 @@ impl Dispatcher {
         }
         let input = match input {
             Input::Members(members) => {
-                if let Some(message) = violations(I::NAME, required, &members) {
+                let modelled = if service == Service::Kms { model::Operation::named(I::NAME) } else { None };
+                if let Some(message) = modelled.and_then(|operation| violations(operation, &members)) {
                     return self.reject(service, &origin, I::NAME, AwsError::new("ValidationException", message)).await; // [K20]
                 }
                 serde_json::from_value::<I>(Value::Object(members)).map_err(|_| service.malformed(String::new())) // [K6]
@@ -342,7 +344,14 @@ impl Dispatcher {
         let result = receiver.await.unwrap_or(Err(Error::Unrecorded));
         let answered =
             result.and_then(|output| service.answer(I::NAME, &request_id, &output).map_err(|_| Error::Internal("an output does not encode")));
-        answered.unwrap_or_else(|error| service.failure(&request_id, &service.worded(&error)))
+        answered.unwrap_or_else(|error| {
+            let error = service.worded(&error);
+            // Clients cannot name what the model does not: the answer stands, but it is a bug.
+            if service == Service::Kms && model::Operation::named(I::NAME).is_some_and(|operation| !operation.may_answer(error.code)) {
+                tracing::error!(operation = I::NAME, code = error.code, "AWS's model does not have this error for the operation");
+            }
+            service.failure(&request_id, &error)
+        })
     }
 
     /// Members of Organizations have constraints of their own, which its operations check; here they must only read (K280).
@@ -474,7 +483,10 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
             let (service, operation) = named.ok_or_else(|| (Service::Kms, "Unknown".to_owned(), unknown(400)))?;
             let operation = operation.to_owned();
             match serde_json::from_slice::<Value>(if body.is_empty() { b"{}" } else { body }) {
-                Ok(Value::Object(members)) => Ok(Asked { service, operation, input: Input::Members(members) }),
+                // [K25] [K6]
+                Ok(Value::Object(members)) if is_well_typed(service, &operation, &members) => {
+                    Ok(Asked { service, operation, input: Input::Members(members) })
+                }
                 _ => Err((service, operation, service.malformed(String::new()))),
             }
         }
@@ -482,6 +494,12 @@ fn asked(parts: &Parts, signed: &SignedParts<'_>, body: &[u8]) -> Result<Asked, 
         (&Method::GET, None) if !signed.query.is_empty() => form(signed, signed.query.as_bytes()),
         _ => Err((Service::Kms, "Unknown".to_owned(), unknown(404))),
     }
+}
+
+/// Whether the members are of the types that AWS's model of the operation gives them; other services read theirs later.
+fn is_well_typed(service: Service, operation: &str, members: &Map<String, Value>) -> bool {
+    let modelled = if service == Service::Kms { model::Operation::named(operation) } else { None };
+    modelled.is_none_or(|operation| operation.is_well_typed(members))
 }
 
 /// (K3)
@@ -520,7 +538,7 @@ impl Dispatcher {
             Service::Organizations => self.organizations(incoming).await,
             Service::Keyward => match incoming.asked.operation.as_str() {
                 "ForwardAccess" => self.forward(incoming).await,
-                "ActAsService" => self.perform::<doors::ActAsService>(incoming, &[]).await,
+                "ActAsService" => self.perform::<doors::ActAsService>(incoming).await,
                 _ => self.unknown(incoming, AwsError::bare("UnknownOperationException")).await,
             },
         }
@@ -538,11 +556,11 @@ impl Dispatcher {
 }
 
 macro_rules! serve_kms {
-    ($($name:ident($($required:literal),*);)*) => {
+    ($($name:ident;)*) => {
         impl Dispatcher {
             async fn kms(&self, incoming: Incoming) -> Answered {
                 match incoming.asked.operation.as_str() {
-                    $(stringify!($name) => self.perform::<kms::$name>(incoming, &[$($required),*]).await,)*
+                    $(stringify!($name) => self.perform::<kms::$name>(incoming).await,)*
                     other if keyward_authz::Operation::named(other).is_some() => {
                         let error = Service::Kms.unsupported(other);
                         self.unknown(incoming, error).await
@@ -583,7 +601,7 @@ macro_rules! query_operations {
         impl Dispatcher {
             async fn $service(&self, incoming: Incoming) -> Answered {
                 match incoming.asked.operation.as_str() {
-                    $(stringify!($name) => self.perform::<$service::$name>(incoming, &[]).await,)*
+                    $(stringify!($name) => self.perform::<$service::$name>(incoming).await,)*
                     _ => self.invalid_action(incoming).await,
                 }
             }

@@ -4,6 +4,7 @@
 
 pub mod client;
 mod dispatch;
+mod model;
 mod pace;
 mod query;
 pub mod server;

@@ -4,41 +4,41 @@
 //! ranges, enumerations; K20) was refused before an input exists; everything that needs the estate is decided here,
 //! in the order of K25: resolve, authorize, state, usage, algorithm, sizes, dry run, do.
 
-/// Calls the macro of this name with every operation of KMS that is served: its name, and the members that a request must have.
+/// Calls the macro of this name with the name of every operation of KMS that is served.
 #[macro_export]
 macro_rules! kms_operations {
     ($macro:ident) => {
         $macro! {
-            CancelKeyDeletion("KeyId");
-            CreateAlias("AliasName", "TargetKeyId");
-            CreateGrant("KeyId", "Operations");
-            CreateKey();
-            Decrypt();
-            DeleteAlias("AliasName");
-            DescribeKey("KeyId");
-            DisableKey("KeyId");
-            EnableKey("KeyId");
-            Encrypt("KeyId", "Plaintext");
-            GenerateDataKey("KeyId");
-            GenerateDataKeyWithoutPlaintext("KeyId");
-            GenerateRandom();
-            GetKeyPolicy("KeyId");
-            GetKeyRotationStatus("KeyId");
-            ListAliases();
-            ListGrants("KeyId");
-            ListKeyPolicies("KeyId");
-            ListKeys();
-            ListResourceTags("KeyId");
-            ListRetirableGrants();
-            PutKeyPolicy("KeyId", "Policy");
-            ReEncrypt("DestinationKeyId");
-            RetireGrant();
-            RevokeGrant("KeyId", "GrantId");
-            ScheduleKeyDeletion("KeyId");
-            TagResource("KeyId", "Tags");
-            UntagResource("KeyId", "TagKeys");
-            UpdateAlias("AliasName", "TargetKeyId");
-            UpdateKeyDescription("KeyId", "Description");
+            CancelKeyDeletion;
+            CreateAlias;
+            CreateGrant;
+            CreateKey;
+            Decrypt;
+            DeleteAlias;
+            DescribeKey;
+            DisableKey;
+            EnableKey;
+            Encrypt;
+            GenerateDataKey;
+            GenerateDataKeyWithoutPlaintext;
+            GenerateRandom;
+            GetKeyPolicy;
+            GetKeyRotationStatus;
+            ListAliases;
+            ListGrants;
+            ListKeyPolicies;
+            ListKeys;
+            ListResourceTags;
+            ListRetirableGrants;
+            PutKeyPolicy;
+            ReEncrypt;
+            RetireGrant;
+            RevokeGrant;
+            ScheduleKeyDeletion;
+            TagResource;
+            UntagResource;
+            UpdateAlias;
+            UpdateKeyDescription;
         }
     };
 }
