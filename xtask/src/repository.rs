@@ -37,7 +37,10 @@ pub fn files(folder: &str) -> Result<Vec<File>> {
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
             let entry = entry?;
             let (path, kind) = (entry.path(), entry.file_type()?);
-            if kind.is_dir() && !is_made(&path, &root) {
+            if is_made(&path, &root) {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file()
                 && let Ok(text) = String::from_utf8(fs::read(&path).with_context(|| format!("reading {}", path.display()))?)
@@ -61,9 +64,9 @@ pub fn rust_files(folder: &str) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// Whether a folder holds what was built or installed, not written.
-fn is_made(folder: &Path, root: &Path) -> bool {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let at_the_root = folder.parent() == Some(root);
-    matches!(&*name, "__pycache__" | ".pytest_cache") || (at_the_root && matches!(&*name, "target" | ".git" | ".venv"))
+/// Whether it was built or installed, not written. In a worktree of git, `.git` is a file.
+fn is_made(path: &Path, root: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let at_the_root = path.parent() == Some(root);
+    matches!(&*name, "__pycache__" | ".pytest_cache" | "node_modules") || (at_the_root && matches!(&*name, "target" | ".git" | ".venv"))
 }
