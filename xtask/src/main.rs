@@ -18,12 +18,21 @@ const TASKS: &[Task] = &[
         "hold the engine against the reference on cases made by chance: `--cases N --seed S`, `--exhaustive`, `--mix`, or a case file to replay",
         differ,
     ),
+    (
+        "mutants",
+        "put small faults into the decision, one at a time, and list those that no test finds; further arguments go to `cargo mutants`",
+        mutants,
+    ),
     ("tidy", "run the house tests: arrows, purity, banned words", |_| cargo(&["test", "--package", "xtask"])),
     ("gen", "write the table of AWS's model that `wire` checks requests against; `--check` fails when it is not what the model says", |arguments| {
         generate(arguments.iter().any(|argument| argument == "--check"))
     }),
     ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
-    ("bench", "measure: `bench decide` decisions, reasons and inventories, `bench http` GenerateDataKey against a bare HTTP server", bench),
+    (
+        "bench",
+        "measure: `bench decide` decisions, reasons and inventories, `bench instructions` decisions under valgrind, `bench http` GenerateDataKey against a bare HTTP server",
+        bench,
+    ),
     ("serve", "serve KMS from memory; further arguments go to `keyward serve`", serve),
 ];
 
@@ -64,6 +73,16 @@ fn serve(arguments: &[String]) -> anyhow::Result<()> {
     cargo(&all)
 }
 
+/// What is mutated and which tests judge stands in `.cargo/mutants.toml`.
+fn mutants(arguments: &[String]) -> anyhow::Result<()> {
+    if Command::new("cargo-mutants").arg("--version").output().is_err() {
+        cargo(&["install", "--locked", "cargo-mutants"])?;
+    }
+    let mut all = vec!["mutants", "--workspace", "--output", "target"];
+    all.extend(arguments.iter().map(String::as_str));
+    cargo(&all)
+}
+
 /// A campaign needs speed, not symbols.
 fn differ(arguments: &[String]) -> anyhow::Result<()> {
     let mut all = vec!["run", "--release", "--quiet", "--package", "keyward-testkit", "--example", "differ", "--"];
@@ -82,10 +101,31 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
         cargo(&["build", "--release", "--package", "keyward"])?;
         cargo(&["bench", "--package", "keyward-wire", "--bench", "http"])?;
     }
-    match which.iter().find(|name| !["decide", "http"].contains(name)) {
-        Some(name) => bail!("there is no bench `{name}`; there are decide and http"),
+    if which.contains(&"instructions") {
+        instructions()?;
+    }
+    match which.iter().find(|name| !["decide", "http", "instructions"].contains(name)) {
+        Some(name) => bail!("there is no bench `{name}`; there are decide, http and instructions"),
         None => Ok(()),
     }
+}
+
+/// Counts need valgrind, and a program that runs benches under it, of the very version of its library.
+fn instructions() -> anyhow::Result<()> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        bail!("valgrind counts the instructions and is not here; `apt install valgrind` brings it");
+    }
+    let metadata = cargo_metadata::MetadataCommand::new().exec()?;
+    let library = metadata.packages.iter().find(|package| package.name.as_str() == "gungraun").context("gungraun is no dependency any more")?;
+    let version = library.version.to_string();
+    let installed = Command::new("gungraun-runner").arg("--version").output();
+    if !installed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&version)) {
+        cargo(&["install", "--locked", "--version", &version, "gungraun-runner"])?;
+    }
+    for package in ["keyward-authz", "keyward-service"] {
+        cargo(&["bench", "--package", package, "--bench", "instructions"])?;
+    }
+    Ok(())
 }
 
 fn rules(arguments: &[String]) -> anyhow::Result<()> {
