@@ -372,3 +372,12 @@ def test_the_aws_cli_speaks_it(server):
     assert made.stdout.startswith("o-"), made.stderr
     assert run("describe-organization", "--query", "Organization.Id", "--output", "text").stdout == made.stdout
     assert "(AlreadyInOrganizationException)" in run("create-organization").stderr
+
+
+def test_an_organization_in_china_is_named_there(server):
+    [own] = json.loads(keyward(server, "account", "create", "--id", "222200002222", "--partition", "aws-cn", "--format", "json"))
+    organizations = server.client("organizations", region="cn-north-1", credentials=own)
+    arn = organizations.create_organization(FeatureSet="ALL")["Organization"]["Arn"]
+    assert arn.startswith("arn:aws-cn:organizations::222200002222:organization/o-")  # [A121]
+    listed = organizations.list_policies(Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    assert listed[0]["Arn"] == "arn:aws-cn:organizations::aws:policy/service_control_policy/p-FullAWSAccess"

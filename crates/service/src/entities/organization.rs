@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use keyward_policy::{AccountId, Policy};
+use keyward_policy::{AccountId, Partition, Policy};
 use serde::{Deserialize, Serialize};
 
 use super::Tags;
@@ -55,6 +55,9 @@ pub struct Organization {
     pub id: String,
     /// The management account, bound by none of its policies (A321).
     pub management: AccountId,
+    /// The partition of its management account, and so of everything in it (A121).
+    #[serde(default)]
+    pub partition: Partition,
     /// `r-…`
     pub root: String,
     /// The policy types that are enabled in the root; the others bind nobody.
@@ -71,14 +74,14 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// `arn:aws:organizations::MANAGEMENT:organization/o-…`
+    /// `arn:PARTITION:organizations::MANAGEMENT:organization/o-…`
     pub fn arn(&self) -> String {
-        format!("arn:aws:organizations::{}:organization/{}", self.management, self.id)
+        format!("arn:{}:organizations::{}:organization/{}", self.partition, self.management, self.id)
     }
 
-    /// `arn:aws:organizations::MANAGEMENT:KIND/o-…/ID`: a root, unit, account or handshake.
+    /// `arn:PARTITION:organizations::MANAGEMENT:KIND/o-…/ID`: a root, unit, account or handshake.
     pub fn arn_of(&self, kind: &str, id: &str) -> String {
-        format!("arn:aws:organizations::{}:{kind}/{}/{id}", self.management, self.id)
+        format!("arn:{}:organizations::{}:{kind}/{}/{id}", self.partition, self.management, self.id)
     }
 }
 

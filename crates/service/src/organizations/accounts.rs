@@ -279,7 +279,7 @@ fn made(
     let secret = sealed.map_err(|_| Error::Internal("randomness failed"))?;
     let key = AccessKey { id: key_id, owner: AccessKeyOwner::Root { account }, secret, active: true, created_at: call.now };
     // An organization is in one partition, that of its management account.
-    let partition = call.state.partition(organization.management);
+    let partition = organization.partition;
     let trust = format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:{partition}:iam::{}:root"}},"Action":"sts:AssumeRole"}}]}}"#,
         organization.management

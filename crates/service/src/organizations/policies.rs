@@ -41,7 +41,7 @@ fn full_access_type(id: &str) -> Option<OrganizationPolicyType> {
 /// The ARN of a policy (A905).
 pub(crate) fn policy_arn(organization: &Organization, policy_type: OrganizationPolicyType, id: &str) -> String {
     if policy_type.full_access() == id {
-        return format!("arn:aws:organizations::aws:policy/{}/{id}", policy_type.segment());
+        return format!("arn:{}:organizations::aws:policy/{}/{id}", organization.partition, policy_type.segment());
     }
     organization.arn_of("policy", &format!("{}/{id}", policy_type.segment()))
 }

@@ -70,6 +70,7 @@ operation! {
         let organization = Organization {
             id: new_id(call.env, "o-", 10)?,
             management: account,
+            partition: call.state.partition(account),
             root: new_id(call.env, "r-", 4)?,
             policy_types: BTreeSet::new(),
             attached: BTreeSet::new(),

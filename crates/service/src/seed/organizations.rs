@@ -36,6 +36,7 @@ impl Seeding<'_> {
         let mut organization = Organization {
             id,
             management,
+            partition: self.state.partition(management),
             root,
             policy_types,
             attached: existing.as_ref().map(|existing| existing.attached.clone()).unwrap_or_default(),
