@@ -170,7 +170,7 @@ impl Head {
 /// Encrypts under a material; the encryption context is additional data.
 ///
 /// # Errors
-/// [`SealFailed`] when randomness fails, or for more than the API's ciphertext holds.
+/// [`SealFailed`] when randomness fails, for more than the API's ciphertext holds, or if the key is not symmetric.
 pub fn seal(
     head: &Head,
     material: &KeyMaterial,
@@ -182,7 +182,8 @@ pub fn seal(
     if plaintext.len() > max {
         return Err(SealFailed::PlaintextTooLong { len: plaintext.len(), max });
     }
-    envelope::seal(material.expose(), Label::Blob, &head.encode(), &context.encode(), plaintext, entropy)
+    let key = material.symmetric().ok_or(SealFailed::Cipher)?;
+    envelope::seal(key, Label::Blob, &head.encode(), &context.encode(), plaintext, entropy)
 }
 
 /// Decrypts with the material that the head names.
@@ -191,7 +192,8 @@ pub fn seal(
 /// [`OpenFailed`], whatever the reason (T37).
 pub fn open(blob: &[u8], material: &KeyMaterial, context: &EncryptionContext) -> Result<Plaintext, OpenFailed> {
     Head::parse(blob).map_err(|_| OpenFailed)?;
-    envelope::open(material.expose(), Label::Blob, PREFIX_BYTES, &context.encode(), blob).map(Plaintext::new)
+    let key = material.symmetric().ok_or(OpenFailed)?;
+    envelope::open(key, Label::Blob, PREFIX_BYTES, &context.encode(), blob).map(Plaintext::new)
 }
 
 #[cfg(test)]

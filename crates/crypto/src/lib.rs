@@ -4,7 +4,7 @@
 //! them, where they are kept, and where time and randomness come from: [`Entropy`] is a port.
 //!
 //! ```
-//! use keyward_crypto::{BlobKind, EncryptionContext, Entropy, EntropyFailed, Head, KeyMaterial, MaterialId, open, seal};
+//! use keyward_crypto::{BlobKind, EncryptionContext, Entropy, EntropyFailed, Head, KeyMaterial, KeySpec, MaterialId, open, seal};
 //!
 //! struct Counting; // a test's source; the real one stands at the rim
 //! impl Entropy for Counting {
@@ -13,7 +13,7 @@
 //!         Ok(())
 //!     }
 //! }
-//! let material = KeyMaterial::generate(&Counting)?;
+//! let material = KeyMaterial::generate(KeySpec::SymmetricDefault, &Counting)?;
 //! let key_id = "1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
 //! let head = Head { kind: BlobKind::Encrypt, key_id, account: 111122223333, material_id: MaterialId::derive(&key_id, &material) };
 //! let context = EncryptionContext::default();
@@ -22,22 +22,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod algorithms;
 mod blob;
 mod context;
+mod der;
+mod elliptic;
 mod entropy;
 mod envelope;
+mod gaps;
 mod hex;
 mod kdf;
+mod mac;
 mod material;
+mod ml_kem;
 mod plaintext;
+mod public_key;
 mod root;
+mod rsa;
+mod signing;
 mod spec;
 
+pub use algorithms::{EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, MacAlgorithm, MessageType, SigningAlgorithm};
 pub use blob::{BLOB_BYTES_MAX, BLOB_OVERHEAD, BlobKeyId, BlobKind, Head, NotABlob, open, seal};
 pub use context::{ENCRYPTION_CONTEXT_BYTES_MAX, EncryptionContext};
+pub use elliptic::PeerRejected;
 pub use entropy::{Entropy, EntropyFailed, random_bytes};
 pub use envelope::{OpenFailed, SealFailed};
-pub use material::{KeyMaterial, MaterialId, ParseMaterialIdError};
+pub use material::{GenerateFailed, IncorrectMaterial, KeyMaterial, MaterialId, ParseMaterialIdError, Unfit};
 pub use plaintext::Plaintext;
+pub use public_key::{InvalidPublicKey, PublicKey};
 pub use root::{KeyCheckValue, Purpose, RootKey, Sealed};
-pub use spec::{DataKeySpec, EncryptionAlgorithm, KeySpec, KeyUsage, Origin, UnknownName};
+pub use signing::{InvalidSignature, Message, UnfitMessage};
+pub use spec::{DataKeyPairSpec, DataKeySpec, KeySpec, KeyUsage, Origin, UnknownName};

@@ -1,5 +1,6 @@
 //! The root key: everything secret that is stored or handed out is sealed under it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +12,7 @@ use crate::envelope::{self, OpenFailed, SealFailed};
 use crate::hex;
 use crate::kdf::{self, Label};
 use crate::material::KeyMaterial;
+use crate::spec::KeySpec;
 
 /// The format of [`Sealed`], its first byte.
 const FORMAT: u8 = 1;
@@ -116,16 +118,24 @@ impl RootKey {
     /// # Errors
     /// [`SealFailed`] when randomness fails.
     pub fn seal_material(&self, aad: &[u8], material: &KeyMaterial, entropy: &dyn Entropy) -> Result<Sealed, SealFailed> {
-        self.seal(Purpose::KeyMaterial, aad, material.expose(), entropy)
+        self.seal(Purpose::KeyMaterial, &material_aad(aad, material.spec()), material.expose(), entropy)
     }
 
-    /// Opens key material.
+    /// Opens key material of a spec, which is additional data: what was sealed for another one does not open.
     ///
     /// # Errors
     /// [`OpenFailed`], whatever the reason.
-    pub fn open_material(&self, aad: &[u8], sealed: &Sealed) -> Result<KeyMaterial, OpenFailed> {
-        let bytes = self.open(Purpose::KeyMaterial, aad, sealed)?;
-        KeyMaterial::from_slice(&bytes).ok_or(OpenFailed)
+    pub fn open_material(&self, spec: KeySpec, aad: &[u8], sealed: &Sealed) -> Result<KeyMaterial, OpenFailed> {
+        let secret = self.open(Purpose::KeyMaterial, &material_aad(aad, spec), sealed)?;
+        KeyMaterial::from_sealed(spec, secret).ok_or(OpenFailed)
+    }
+}
+
+/// Symmetric keys were there first, and their rows say nothing of a spec.
+fn material_aad<'a>(aad: &'a [u8], spec: KeySpec) -> Cow<'a, [u8]> {
+    match spec {
+        KeySpec::SymmetricDefault => Cow::Borrowed(aad),
+        _ => Cow::Owned([aad, b"#", spec.name().as_bytes()].concat()),
     }
 }
 
@@ -203,6 +213,8 @@ mod tests {
 
     use super::*;
     use crate::entropy::tests::SystemEntropy;
+    use crate::material::MaterialId;
+    use crate::material::tests::quick_specs;
 
     assert_not_impl_any!(RootKey: fmt::Debug, fmt::Display, Clone, PartialEq<RootKey>, serde::Serialize);
 
@@ -218,6 +230,33 @@ mod tests {
         assert!(root(1).open(Purpose::Marker, b"other", &sealed).is_err()); // T30
         assert!(root(2).open(Purpose::Marker, b"list", &sealed).is_err());
         assert_eq!(sealed.to_string().parse::<Sealed>().unwrap(), sealed);
+    }
+
+    #[test]
+    fn material_opens_as_what_it_was_sealed_as() {
+        for spec in quick_specs() {
+            let material = KeyMaterial::generate(spec, &SystemEntropy).unwrap();
+            let sealed = root(1).seal_material(b"arn#id", &material, &SystemEntropy).unwrap();
+            assert!(root(1).open_material(spec, b"arn#id", &sealed).unwrap().expose() == material.expose());
+            assert!(root(1).open_material(spec, b"arn#other", &sealed).is_err()); // T30
+            for other in KeySpec::ALL.iter().filter(|other| **other != spec) {
+                assert!(root(1).open_material(*other, b"arn#id", &sealed).is_err(), "{spec} as {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn sealed_material_of_every_spec_stays_readable() {
+        let key_id = "1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
+        let mut specs = Vec::new();
+        for line in include_str!("../testdata/material-1.txt").lines() {
+            let [spec, id, sealed] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let spec: KeySpec = spec.parse().unwrap();
+            let material = root(1).open_material(spec, b"kept", &sealed.parse().unwrap()).unwrap();
+            assert_eq!(MaterialId::derive(&key_id, &material).to_string(), id, "{spec}");
+            specs.push(spec);
+        }
+        assert_eq!(specs, KeySpec::ALL.iter().copied().filter(|spec| *spec != KeySpec::Sm2).collect::<Vec<_>>());
     }
 
     #[test]

@@ -24,16 +24,17 @@ macro_rules! aws_enum {
         }
 
         impl std::str::FromStr for $name {
-            type Err = UnknownName;
+            type Err = crate::spec::UnknownName;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|known| known.name() == text).ok_or(UnknownName)
+                Self::ALL.iter().copied().find(|known| known.name() == text).ok_or(crate::spec::UnknownName)
             }
         }
 
         crate::hex::serde_as_text!($name);
     };
 }
+pub(crate) use aws_enum;
 
 /// A value that is not in the enumeration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,13 +71,6 @@ aws_enum! {
 }
 
 aws_enum! {
-    /// How a key encrypts.
-    EncryptionAlgorithm {
-        SymmetricDefault = "SYMMETRIC_DEFAULT", RsaesOaepSha1 = "RSAES_OAEP_SHA_1", RsaesOaepSha256 = "RSAES_OAEP_SHA_256", Sm2Pke = "SM2PKE",
-    }
-}
-
-aws_enum! {
     /// The size of a data key.
     DataKeySpec { Aes256 = "AES_256", Aes128 = "AES_128" }
 }
@@ -87,6 +81,36 @@ impl DataKeySpec {
         match self {
             Self::Aes256 => 32,
             Self::Aes128 => 16,
+        }
+    }
+}
+
+aws_enum! {
+    /// The kind of a data key pair (K171): every asymmetric spec but ML-DSA.
+    DataKeyPairSpec {
+        Rsa2048 = "RSA_2048", Rsa3072 = "RSA_3072", Rsa4096 = "RSA_4096",
+        EccNistP256 = "ECC_NIST_P256", EccNistP384 = "ECC_NIST_P384", EccNistP521 = "ECC_NIST_P521", EccSecgP256k1 = "ECC_SECG_P256K1",
+        Sm2 = "SM2", EccNistEdwards25519 = "ECC_NIST_EDWARDS25519",
+        MlKem512 = "ML_KEM_512", MlKem768 = "ML_KEM_768", MlKem1024 = "ML_KEM_1024",
+    }
+}
+
+impl DataKeyPairSpec {
+    /// The spec of keys of the same kind.
+    pub fn key_spec(self) -> KeySpec {
+        match self {
+            Self::Rsa2048 => KeySpec::Rsa2048,
+            Self::Rsa3072 => KeySpec::Rsa3072,
+            Self::Rsa4096 => KeySpec::Rsa4096,
+            Self::EccNistP256 => KeySpec::EccNistP256,
+            Self::EccNistP384 => KeySpec::EccNistP384,
+            Self::EccNistP521 => KeySpec::EccNistP521,
+            Self::EccSecgP256k1 => KeySpec::EccSecgP256k1,
+            Self::Sm2 => KeySpec::Sm2,
+            Self::EccNistEdwards25519 => KeySpec::EccNistEdwards25519,
+            Self::MlKem512 => KeySpec::MlKem512,
+            Self::MlKem768 => KeySpec::MlKem768,
+            Self::MlKem1024 => KeySpec::MlKem1024,
         }
     }
 }
@@ -106,6 +130,21 @@ impl KeySpec {
         }
     }
 
+    /// Whether making a key takes long enough (RSA: up to seconds) that it wants a place of its own.
+    pub fn is_slow_to_generate(self) -> bool {
+        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
+
+    /// Bits of an RSA modulus, exactly; none for other specs.
+    pub fn rsa_modulus_bits(self) -> Option<usize> {
+        match self {
+            Self::Rsa2048 => Some(2048),
+            Self::Rsa3072 => Some(3072),
+            Self::Rsa4096 => Some(4096),
+            _ => None,
+        }
+    }
+
     /// The usage when none is asked for; other specs require one (K71).
     pub fn default_usage(self) -> Option<KeyUsage> {
         (self == Self::SymmetricDefault).then_some(KeyUsage::EncryptDecrypt)
@@ -122,6 +161,9 @@ mod tests {
         for spec in KeySpec::ALL {
             assert_eq!(spec.name().parse(), Ok(*spec));
             assert!(!spec.usages().is_empty()); // [K70]
+        }
+        for spec in DataKeyPairSpec::ALL {
+            assert_eq!(spec.key_spec().name(), spec.name()); // [K171]
         }
         assert_eq!("symmetric_default".parse::<KeySpec>(), Err(UnknownName));
     }

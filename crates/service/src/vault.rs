@@ -28,7 +28,7 @@
 //! ```
 
 use keyward_authz::Permit;
-use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, MaterialId, RootKey, Sealed};
+use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, KeySpec, MaterialId, RootKey, Sealed};
 
 use crate::entities::{Key, KeyState, Material};
 use crate::error::Error;
@@ -82,6 +82,14 @@ impl<'k> ReadyKey<'k> {
     pub fn key(&self) -> &'k Key {
         self.key
     }
+
+    /// What kind of key it is.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a stored spec that is none.
+    pub fn spec(&self) -> Result<KeySpec, Error> {
+        self.key.facts.spec.parse().map_err(|_| Error::Internal("a key spec that is none"))
+    }
 }
 
 /// The only door to key material, and to what else is sealed under the root key.
@@ -106,7 +114,7 @@ impl Vault {
     pub fn unlock(&self, ready: &ReadyKey<'_>, material: &MaterialId) -> Result<KeyMaterial, Error> {
         let found = ready.key.materials.iter().find(|candidate| candidate.id == *material).ok_or(Error::InvalidCiphertext)?;
         self.root
-            .open_material(material_aad(ready.key.arn().as_str(), material).as_bytes(), &found.sealed)
+            .open_material(ready.spec()?, material_aad(ready.key.arn().as_str(), material).as_bytes(), &found.sealed)
             .map_err(|_| Error::Internal("key material does not open under the root key"))
     }
 

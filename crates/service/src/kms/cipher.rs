@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use keyward_authz::{CallFacts, Operation, Request, Resource, Target};
-use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, KeyMaterial, Plaintext, open, random_bytes, seal};
+use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, KeyMaterial, KeySpec, Plaintext, open, random_bytes, seal};
 use keyward_policy::{AccountId, Action, KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -518,7 +518,7 @@ impl Operate for GenerateRandom {
 /// A ciphertext under a key that never was: for questions, which have none.
 pub(crate) fn blob_of_nobody(call: &Call<'_>) -> Result<Vec<u8>, Error> {
     let key_id = "00000000-0000-0000-0000-000000000000".parse().map_err(|_| Error::Internal("a key id that is none"))?;
-    let material = KeyMaterial::generate(&*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+    let material = KeyMaterial::generate(KeySpec::SymmetricDefault, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
     let head = Head {
         kind: BlobKind::Encrypt,
         key_id,

@@ -215,7 +215,7 @@ impl Operate for CreateKey {
             }
             key_facts.policy = policy;
         }
-        let material = KeyMaterial::generate(&*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+        let material = KeyMaterial::generate(KeySpec::SymmetricDefault, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         let blob_id = arn.id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?;
         let material = call.vault.lock(arn.as_str(), &blob_id, &material, call.now, &*call.env.entropy)?;
         let key = Key {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use keyward_authz::{AliasName, Grant, KeyArn, KeyFacts, KeyId, KeyManager, ResourcePolicy, UniqueId};
-use keyward_crypto::{KeyMaterial, MaterialId, Purpose};
+use keyward_crypto::{KeyMaterial, KeySpec, MaterialId, Purpose};
 use keyward_policy::{AccountId, Arn, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
@@ -428,7 +428,7 @@ impl Seeding<'_> {
         }
         let material = match fixed {
             Some(material) => material,
-            None => KeyMaterial::generate(entropy).map_err(|_| Fault::new("randomness failed"))?,
+            None => KeyMaterial::generate(KeySpec::SymmetricDefault, entropy).map_err(|_| Fault::new("randomness failed"))?,
         };
         Ok(vec![self.host.vault().lock(arn.as_str(), &blob_id, &material, self.now, entropy)?])
     }
