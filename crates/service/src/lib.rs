@@ -26,6 +26,7 @@ mod principals;
 mod question;
 pub mod seed;
 mod state;
+mod states;
 mod store;
 pub mod sts;
 mod tokens;

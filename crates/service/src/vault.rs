@@ -27,11 +27,12 @@
 //! }
 //! ```
 
-use keyward_authz::Permit;
+use keyward_authz::{Operation, Permit};
 use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, KeySpec, MaterialId, RootKey, Sealed};
 
-use crate::entities::{Key, KeyState, Material};
+use crate::entities::{Key, Material};
 use crate::error::Error;
+use crate::states::check;
 
 /// A key whose state was checked by somebody who was permitted (K25).
 pub struct EnabledKey<'k> {
@@ -43,24 +44,30 @@ pub struct ReadyKey<'k> {
     key: &'k Key,
 }
 
-/// Spends a permit: the key's state, asked only by who was permitted (A901) (K84) (K85).
+/// Spends a permit on an operation that uses the key's material: its state, asked only by who was permitted (A901) (K85).
 ///
 /// # Errors
-/// As the state table says for cryptographic operations.
+/// As the state table says for the operation that was permitted; and whatever was permitted, only keys of which Decrypt would
+/// find the state right are ready.
 pub fn ready(key: &Key, permit: Permit) -> Result<EnabledKey<'_>, Error> {
+    in_state(key, permit)?;
+    check(Operation::Decrypt, key)?;
+    Ok(EnabledKey { key })
+}
+
+/// Spends a permit on an operation that leaves the key's material alone.
+///
+/// # Errors
+/// As the state table says for the operation that was permitted.
+pub(crate) fn in_state(key: &Key, permit: Permit) -> Result<(), Error> {
     if permit.key() != key.arn() {
         return Err(Error::Internal("a permit was shown for another key"));
     }
-    let arn = || key.arn().clone();
-    match key.state {
-        KeyState::Enabled | KeyState::Updating => Ok(EnabledKey { key }),
-        KeyState::Disabled => Err(Error::Disabled(arn())),
-        KeyState::PendingDeletion => Err(Error::PendingDeletion(arn())),
-        KeyState::PendingReplicaDeletion => Err(Error::InvalidState { key: arn(), what: "pending replica deletion" }),
-        KeyState::PendingImport => Err(Error::InvalidState { key: arn(), what: "pending import" }),
-        KeyState::Unavailable => Err(Error::InvalidState { key: arn(), what: "unavailable" }),
-        KeyState::Creating => Err(Error::InvalidState { key: arn(), what: "creating" }),
-    }
+    let operation = match permit.permission().name() {
+        "ReEncryptFrom" | "ReEncryptTo" => Some(Operation::ReEncrypt), // [A404]
+        name => Operation::named(name),
+    };
+    check(operation.ok_or(Error::Internal("a permission of no operation"))?, key)
 }
 
 impl<'k> EnabledKey<'k> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_authz::{AliasName, Operation, Request, Resource, Target};
+use keyward_authz::{AliasName, Operation, Permit, Request, Resource, Target};
 use keyward_policy::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,9 +11,10 @@ use super::cipher::no_resource;
 use super::resolve::{Found, permission, resolve};
 use super::{EpochSeconds, ListParameters, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Alias, Change, Entity, EntityKey, Key, KeyState, alias_arn};
+use crate::entities::{Alias, Change, Entity, EntityKey, Key, alias_arn};
 use crate::error::Error;
 use crate::paging::{PageSize, page};
+use crate::vault::in_state;
 
 /// Most aliases of a key (K54) (K230).
 const ALIASES_PER_KEY_MAX: usize = keyward_authz::ALIASES_PER_KEY_MAX;
@@ -39,9 +40,9 @@ fn may_on_alias(call: &mut Call<'_>, operation: Operation, arn: &str, account: A
 }
 
 /// (A405) The key half.
-fn may_on_key(call: &mut Call<'_>, operation: Operation, found: &Found) -> Result<Arc<Key>, Error> {
+fn may_on_key(call: &mut Call<'_>, operation: Operation, found: &Found) -> Result<(Arc<Key>, Permit), Error> {
     let facts = call.facts();
-    found.permit(call, Request::new(permission(operation)?, facts)).map(|(key, _)| key)
+    found.permit(call, Request::new(permission(operation)?, facts))
 }
 
 /// (K54)
@@ -87,12 +88,10 @@ impl Operate for CreateAlias {
         let (account, region) = (call.account()?, call.region().clone());
         let arn = alias_arn(&region, account, &name);
         may_on_alias(call, Operation::CreateAlias, &arn, account)?;
-        let key = may_on_key(call, Operation::CreateAlias, &found)?;
+        let (key, permit) = may_on_key(call, Operation::CreateAlias, &found)?;
+        in_state(&key, permit)?;
         if call.state.alias(account, &region, &name).is_some() {
             return Err(Error::AliasExists(arn));
-        }
-        if key.state == KeyState::PendingDeletion {
-            return Err(Error::PendingDeletion(key.arn().clone())); // [K85]
         }
         has_room(&key)?;
         let alias = Alias { account, region, name, target: key.arn().id().clone(), created_at: call.now, updated_at: call.now };
@@ -143,11 +142,10 @@ impl Operate for UpdateAlias {
         let new = target(call, Operation::UpdateAlias, &self.target_key_id)?;
         let arn = alias.arn();
         may_on_alias(call, Operation::UpdateAlias, &arn, alias.account)?;
-        let old = may_on_key(call, Operation::UpdateAlias, &old)?;
-        let new = may_on_key(call, Operation::UpdateAlias, &new)?;
-        if new.state == KeyState::PendingDeletion {
-            return Err(Error::PendingDeletion(new.arn().clone())); // [K85]
-        }
+        // [K85] The old one may be in any state.
+        let (old, _) = may_on_key(call, Operation::UpdateAlias, &old)?;
+        let (new, permit) = may_on_key(call, Operation::UpdateAlias, &new)?;
+        in_state(&new, permit)?;
         // [K51] An alias never changes what kind of thing it names.
         let differs = |what: &str, from: &str, to: &str| {
             Err(Error::Validation(format!("Alias {arn} cannot be changed from a CMK with key {what} {from} to a CMK with key {what} {to}")))
@@ -197,7 +195,8 @@ impl Operate for DeleteAlias {
         let name = alias_name(&self.alias_name)?;
         let (alias, found) = existing(call, Operation::DeleteAlias, &name)?;
         may_on_alias(call, Operation::DeleteAlias, &alias.arn(), alias.account)?;
-        may_on_key(call, Operation::DeleteAlias, &found)?;
+        let (key, permit) = may_on_key(call, Operation::DeleteAlias, &found)?;
+        in_state(&key, permit)?;
         let gone = EntityKey::Alias(alias.account, alias.region.clone(), name);
         Ok(Outcome::changed(Nothing {}, vec![Change::Delete(gone)]))
     }

@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::paging::{Page, PageSize, page};
 use crate::principals::living;
 use crate::state::State;
+use crate::states::check;
 use crate::tokens::{open_from_client, seal_for_client};
-use crate::vault::ready;
 
 /// Most grants on one key (A604).
 const GRANTS_PER_KEY_MAX: usize = 50_000;
@@ -159,8 +159,7 @@ impl Operate for CreateGrant {
         let terms = self.terms(call.state)?;
         let found = resolve(call, Operation::CreateGrant, &self.key_id)?;
         read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, self.request(facts, &terms)?)?;
-        let _enabled = ready(&key, permit)?;
+        let key = found.permit_in_state(call, self.request(facts, &terms)?)?;
         check_fits(&terms, &key.facts.spec, &key.facts.usage)?;
         let partition = call.region().partition();
         check_principal(call.state, partition, self.grantee_principal.as_deref())?;
@@ -378,8 +377,7 @@ impl Operate for ListGrants {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListGrantsOutput>, Error> {
         let facts = call.facts();
         let found = resolve(call, Operation::ListGrants, &self.key_id)?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::ListGrants)?, facts))?;
-        let _ = permit;
+        let key = found.permit_in_state(call, Request::new(permission(Operation::ListGrants)?, facts))?;
         let wanted = |grant: &&Arc<Grant>| {
             self.grant_id.as_deref().is_none_or(|id| id == grant.id.as_str())
                 && self.grantee_principal.as_deref().is_none_or(|principal| principal == shown_principal(call.state, &grant.terms.grantee))
@@ -526,8 +524,7 @@ impl Operate for RevokeGrant {
         let facts = call.facts();
         let id = grant_id(&self.grant_id)?;
         let found = resolve(call, Operation::RevokeGrant, &self.key_id)?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::RevokeGrant)?, facts))?;
-        let _ = permit;
+        let key = found.permit_in_state(call, Request::new(permission(Operation::RevokeGrant)?, facts))?;
         call.state.grant(key.arn(), &id).ok_or_else(|| Error::GrantNotFound(id.to_string()))?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
@@ -586,6 +583,7 @@ impl Operate for RetireGrant {
             }
             decided => decided?,
         };
+        check(Operation::RetireGrant, key)?;
         call.concerns(&arn);
         call.remark(&serde_json::json!({ "grantId": id.to_string() })); // [A1006]
         if self.dry_run == Some(true) {

@@ -289,8 +289,7 @@ impl Operate for DescribeKey {
         let facts = call.facts();
         let found = resolve(call, Operation::DescribeKey, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, Request::new(permission(Operation::DescribeKey)?, facts))?;
-        let _ = permit;
+        let key = found.permit_in_state(call, Request::new(permission(Operation::DescribeKey)?, facts))?;
         Ok(Outcome::unchanged(KeyMetadataOutput { key_metadata: KeyMetadata::of(&key) }))
     }
 }
@@ -356,12 +355,11 @@ pub struct KeyIdOutput {
     pub key_id: String,
 }
 
-/// Resolves, authorizes and copies a key for a change of its own.
+/// Resolves, authorizes and copies a key for a change of its own, in a state in which the operation works (K85).
 fn changing(call: &mut Call<'_>, operation: Operation, named: &str) -> Result<Key, Error> {
     let facts = call.facts();
     let found = resolve(call, operation, named)?;
-    let (key, permit) = found.permit(call, Request::new(permission(operation)?, facts))?;
-    let _ = permit;
+    let key = found.permit_in_state(call, Request::new(permission(operation)?, facts))?;
     Ok(Key::clone(&key))
 }
 
@@ -391,10 +389,7 @@ macro_rules! switch {
 
             fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
                 let mut key = changing(call, Operation::$name, &self.key_id)?;
-                match key.state {
-                    KeyState::PendingDeletion => return Err(Error::PendingDeletion(key.arn().clone())), // [K85]
-                    _ => key.state = $state,
-                }
+                key.state = $state; // [K88]
                 Ok(Outcome::changed(Nothing {}, put(key)))
             }
         }
@@ -431,9 +426,6 @@ impl Operate for UpdateKeyDescription {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
         let mut key = changing(call, Operation::UpdateKeyDescription, &self.key_id)?;
-        if key.state == KeyState::PendingDeletion {
-            return Err(Error::PendingDeletion(key.arn().clone())); // [K85]
-        }
         key.description = self.description;
         Ok(Outcome::changed(Nothing {}, put(key)))
     }
@@ -533,11 +525,7 @@ impl Operate for ScheduleKeyDeletion {
         let found = resolve(call, Operation::ScheduleKeyDeletion, &self.key_id)?;
         let mut request = Request::new(permission(Operation::ScheduleKeyDeletion)?, facts);
         request.parameters = vec![(KeyName::ScheduleKeyDeletionPendingWindowInDays, Values::One(Cow::Owned(days.to_string())))]; // [A560]
-        let (key, permit) = found.permit(call, request)?;
-        let _ = permit;
-        if key.state == KeyState::PendingDeletion {
-            return Err(Error::PendingDeletion(key.arn().clone()));
-        }
+        let key = found.permit_in_state(call, request)?;
         let deletion_at = call.now.saturating_add(SignedDuration::from_hours(24 * days)).map_err(|_| Error::Internal("a date out of range"))?;
         let mut changed = Key::clone(&key);
         changed.state = KeyState::PendingDeletion;
@@ -576,9 +564,6 @@ impl Operate for CancelKeyDeletion {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyIdOutput>, Error> {
         let mut key = changing(call, Operation::CancelKeyDeletion, &self.key_id)?;
-        if key.state != KeyState::PendingDeletion {
-            return Err(Error::NotPendingDeletion(key.arn().clone()));
-        }
         key.state = KeyState::Disabled; // [K90]
         key.deletion_at = None;
         let output = KeyIdOutput { key_id: key.arn().to_string() };

@@ -98,8 +98,7 @@ impl Operate for GetKeyPolicy {
         let found = resolve(call, Operation::GetKeyPolicy, &self.key_id)?;
         let mut request = Request::new(permission(Operation::GetKeyPolicy)?, facts);
         request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed(&name)))]; // [A336]
-        let (key, permit) = found.permit(call, request)?;
-        let _ = permit;
+        let key = found.permit_in_state(call, request)?;
         if name != "default" {
             return Err(Error::NoSuchPolicy);
         }
@@ -139,7 +138,7 @@ impl Operate for ListKeyPolicies {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListKeyPoliciesOutput>, Error> {
         let facts = call.facts();
         let found = resolve(call, Operation::ListKeyPolicies, &self.key_id)?;
-        let (_, _permit) = found.permit(call, Request::new(permission(Operation::ListKeyPolicies)?, facts))?;
+        found.permit_in_state(call, Request::new(permission(Operation::ListKeyPolicies)?, facts))?;
         // One page holds them all, so no marker was ever given out.
         match self.marker {
             Some(_) => Err(Error::InvalidMarker),
@@ -185,8 +184,7 @@ impl Operate for PutKeyPolicy {
         request
             .parameters
             .extend(self.bypass_policy_lockout_safety_check.map(|bypass| (KeyName::BypassPolicyLockoutSafetyCheck, Values::bool(bypass))));
-        let (key, permit) = found.permit(call, request)?;
-        let _ = permit;
+        let key = found.permit_in_state(call, request)?;
         match name {
             "default" => {}
             "AWS_RAM" => return Err(Error::Validation("The AWS_RAM policy can only be managed by the RAM service".to_owned())), // [A335]

@@ -10,6 +10,7 @@ use keyward_policy::{AccountId, Arn, KmsPermission, Policy, PolicyKind, Region};
 use crate::call::Call;
 use crate::entities::{Key, alias_arn};
 use crate::error::Error;
+use crate::vault::in_state;
 
 /// What a request's key identifier means.
 pub(crate) struct Found {
@@ -58,6 +59,14 @@ impl Found {
             }
             other => Err(other),
         }
+    }
+
+    /// The same for operations that leave the key's material alone: whoever passes holds the key, in a state in which the operation
+    /// works (K85).
+    pub(crate) fn permit_in_state<'r>(&'r self, call: &mut Call<'_>, request: Request<'r>) -> Result<Arc<Key>, Error> {
+        let (key, permit) = self.permit(call, request)?;
+        in_state(&key, permit)?;
+        Ok(key)
     }
 
     /// (A907) (A908) What the caller is told of a refusal. Of another account's key nothing may show, not even in what the

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::resolve::{permission, resolve};
 use super::{ListParameters, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Change, Entity, Key, KeyState, Tags};
+use crate::entities::{Change, Entity, Key, Tags};
 use crate::error::Error;
 use crate::paging::{PageSize, page};
 
@@ -56,11 +56,7 @@ pub(crate) fn tags_of(requested: Vec<RequestedTag>) -> Result<Tags, Error> {
 /// The key whose tags shall change, for a copy of it.
 fn taggable(call: &mut Call<'_>, operation: Operation, named: &str, request: Request<'_>) -> Result<Key, Error> {
     let found = resolve(call, operation, named)?;
-    let (key, _) = found.permit(call, request)?;
-    match key.state {
-        KeyState::PendingDeletion => Err(Error::PendingDeletion(key.arn().clone())), // [K85]
-        _ => Ok(Key::clone(&key)),
-    }
+    Ok(Key::clone(&*found.permit_in_state(call, request)?))
 }
 
 fn retagged(mut key: Key, tags: Tags) -> Vec<Change> {
@@ -185,7 +181,7 @@ impl Operate for ListResourceTags {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ListResourceTagsOutput>, Error> {
         let facts = call.facts();
         let found = resolve(call, Operation::ListResourceTags, &self.key_id)?;
-        let (key, _) = found.permit(call, Request::new(permission(Operation::ListResourceTags)?, facts))?;
+        let key = found.permit_in_state(call, Request::new(permission(Operation::ListResourceTags)?, facts))?;
         let list = format!("ListResourceTags\n{}", key.arn());
         // [K131] In the order of insertion.
         let tags = key.tags.iter().enumerate();
