@@ -197,6 +197,7 @@ pub(crate) fn decide(subject: &Subject, target: &Target<'_>, request: &Request<'
 pub(crate) struct OneWay {
     pub(crate) layer: Layer,
     pub(crate) statements: Vec<StatementRef>,
+    /// Identity policies, whose statements are not among these.
     pub(crate) needs_identity: bool,
     pub(crate) needs_limits: bool,
 }
@@ -209,30 +210,41 @@ pub(crate) fn every_way(subject: &Subject, target: &Target<'_>, request: &Reques
         return Vec::new();
     }
     let situation = Situation::of(subject, target, request);
-    let root = matches!(subject.principal, Principal::Root { .. });
-    let one = |decision: Decision, needs_identity: bool, needs_limits: bool| OneWay {
+    let one = |decision: Decision, needs_limits: bool| OneWay {
         layer: decision.layer,
         statements: decision.statements,
-        needs_identity: needs_identity && !root,
+        needs_identity: false,
         needs_limits,
     };
-    if matches!(situation, Situation::Retire | Situation::IdentityAlone) {
-        let by_identity = decision.layer == Layer::Identity;
-        return vec![one(decision, by_identity, true)];
+    // [A608] What a grant needs beside itself.
+    let by_grant = |decision: Decision, who: GranteeMatch| OneWay {
+        needs_identity: who == GranteeMatch::OfAccount,
+        ..one(decision, who != GranteeMatch::Itself)
+    };
+    match situation {
+        Situation::IdentityAlone => return vec![one(decision, true)],
+        // [A620]
+        Situation::Retire => {
+            return vec![match request.retires.and_then(|grant| retirement(grant, subject)) {
+                Some(Retirement::Grantee(who)) => by_grant(decision, who),
+                Some(Retirement::RetiringPrincipal) => one(decision, false),
+                Some(Retirement::Account) | None => one(decision, true),
+            }];
+        }
+        Situation::OneAccount | Situation::AcrossAccounts => {}
     }
+    let root = matches!(subject.principal, Principal::Root { .. });
     let mut ways = Vec::new();
     // A role that the key policy names beside its session is among the statements of the direct way.
     let covered = |source: &Source| *source == Source::Bounded && !layers.resource.direct.is_empty();
     for source in Source::ALL.iter().filter(|source| !covered(source)) {
         let Some(decision) = source.allow(situation, subject, layers) else { continue };
         match source {
-            Source::Direct => ways.push(one(decision, false, root)),
-            Source::Bounded => ways.push(one(decision, false, true)),
-            Source::Both => ways.push(one(decision, true, true)),
+            Source::Direct => ways.push(one(decision, root)),
+            Source::Bounded | Source::Both => ways.push(one(decision, true)),
             Source::Grant => ways.extend(layers.grants.iter().filter(|grant| grant_limit(subject, layers, grant.who).is_ok()).map(|grant| {
                 let at = StatementRef { origin: Origin::Grant(grant.at), statement: 0 };
-                let of_account = grant.who == GranteeMatch::OfAccount;
-                one(Decision::allow(Layer::Grant, &["A307"], vec![at]), of_account, grant.who != GranteeMatch::Itself)
+                by_grant(Decision::allow(Layer::Grant, &["A307"], vec![at]), grant.who)
             })),
         }
     }

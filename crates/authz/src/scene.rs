@@ -26,6 +26,7 @@ pub(crate) struct Scene {
     pub(crate) context: Option<BTreeMap<String, String>>,
     pub(crate) tokens: Vec<GrantId>,
     pub(crate) child: Option<GrantRequest>,
+    pub(crate) retires: Option<Grant>,
     pub(crate) action: &'static str,
 }
 
@@ -42,6 +43,7 @@ impl Scene {
             context: None,
             tokens: Vec::new(),
             child: None,
+            retires: None,
             action: "kms:Decrypt",
         }
     }
@@ -64,6 +66,7 @@ impl Scene {
         request.encryption_context = self.context.as_ref();
         request.tokens = &self.tokens;
         request.child = self.child.as_ref();
+        request.retires = self.retires.as_ref();
         see(&self.subject, &target, &request)
     }
 }

@@ -104,7 +104,7 @@ impl Searcher<'_> {
             of(|origin| matches!(origin, Origin::Identity(_))),
             of(|origin| matches!(origin, Origin::Grant(_))),
         ];
-        if way.needs_identity && way.layer == Layer::Grant {
+        if way.needs_identity {
             groups.push(self.layers.identity.allows.clone());
         }
         if way.needs_limits {
@@ -172,5 +172,111 @@ impl fmt::Display for Proviso {
             }
             Self::Unless(hanging) => write!(f, "unless {} ({})", all(hanging), hanging.name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keyward_policy::PolicyKind;
+
+    use super::*;
+    use crate::facts::Principal;
+    use crate::grant::{Grant, GrantPrincipal};
+    use crate::scene::{FOREIGN, OWN, ROLE, Scene, attached, grant, session};
+
+    const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/app/x";
+    const ROOT: &str = "arn:aws:iam::111122223333:root";
+
+    /// Allows it if a value is there, which every layer gives another name.
+    fn on(principal: &str, key: &str) -> String {
+        format!(r#"{{"Effect":"Allow",{principal}"Action":"kms:*","Resource":"*","Condition":{{"StringEquals":{{"{key}":"v"}}}}}}"#)
+    }
+
+    fn named(arn: &str) -> String {
+        on(&format!(r#""Principal":{{"AWS":"{arn}"}},"#), "kms:ViaService")
+    }
+
+    /// Every layer of the caller's own is there, each with a condition of its own.
+    fn scene(key_policy: &str) -> Scene {
+        let mut scene = Scene::new(key_policy).identity(&on("", "aws:SourceVpc"));
+        scene.subject.boundary = Some(attached(PolicyKind::Identity, "boundary", &on("", "aws:SourceVpce")));
+        scene.subject.session = Some(vec![attached(PolicyKind::Identity, "session", &on("", "aws:UserAgent"))]);
+        scene
+    }
+
+    /// Each way and the condition keys on which it hangs.
+    #[track_caller]
+    fn check(scene: &Scene, expected: &[(&str, &[&str])]) {
+        let hanging = |proviso: &Proviso| match proviso {
+            Proviso::If(hanging) => hanging.iter().flat_map(|one| &one.conditions).map(|condition| condition.key.clone()).collect::<Vec<_>>(),
+            Proviso::Unless(_) => Vec::new(),
+        };
+        let found: Vec<(String, Vec<String>)> =
+            scene.ask(ways).into_iter().map(|way| (way.by, way.provisos.iter().flat_map(hanging).collect())).collect();
+        let found: Vec<(&str, Vec<&str>)> = found.iter().map(|(by, keys)| (by.as_str(), keys.iter().map(String::as_str).collect())).collect();
+        let expected: Vec<(&str, Vec<&str>)> = expected.iter().map(|(by, keys)| (*by, keys.to_vec())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_way_hangs_on_what_it_needs_and_on_nothing_else() {
+        // [A305] Whom the key policy names itself, needs nothing of its own side.
+        check(&scene(&named(SESSION)), &[("key-policy", &["kms:ViaService"])]);
+        // [A306] A role's name lets boundary and session policy bind.
+        check(&scene(&named(ROLE)), &[("key-policy", &["kms:ViaService", "aws:SourceVpce", "aws:UserAgent"])]);
+        // [A303] Delegation asks the identity policies, too.
+        check(&scene(&named(ROOT)), &[("identity", &["kms:ViaService", "aws:SourceVpc", "aws:SourceVpce", "aws:UserAgent"])]);
+        // The role's statement beside the session's own is told once, with that way.
+        check(&scene(&format!("{},{}", named(SESSION), named(ROLE))), &[("key-policy", &["kms:ViaService", "kms:ViaService"])]);
+    }
+
+    #[test]
+    fn a_root_user_needs_no_identity_policy_but_meets_limits() {
+        let mut scene = scene(&named(ROOT));
+        scene.subject.principal = Principal::Root { account: OWN.parse().unwrap(), partition: Default::default() };
+        check(&scene, &[("key-policy", &["kms:ViaService", "aws:SourceVpce", "aws:UserAgent"])]); // [A209]
+    }
+
+    fn granted(grantee: &str, operations: &[&str]) -> Arc<Grant> {
+        Arc::new(grant(grantee, operations))
+    }
+
+    #[test]
+    fn a_grant_needs_what_its_grantee_says() {
+        let with = |grantee: &str| Scene { grants: vec![granted(grantee, &["Decrypt"])], ..scene(&named("arn:aws:iam::111122223333:role/other")) };
+        check(&with(SESSION), &[("grant", &[])]);
+        check(&with(ROLE), &[("grant", &["aws:SourceVpce", "aws:UserAgent"])]); // [A608]
+        check(&with(ROOT), &[("grant", &["aws:SourceVpc", "aws:SourceVpce", "aws:UserAgent"])]);
+        // Two grants are two ways; one of somebody else is none.
+        let mut several = with(SESSION);
+        several.grants.extend([granted(ROLE, &["Decrypt"]), granted("arn:aws:iam::111122223333:role/other", &["Decrypt"])]);
+        check(&several, &[("grant", &[]), ("grant", &["aws:SourceVpce", "aws:UserAgent"])]);
+        // A boundary that is silent ends the way by the role's grant, and that alone.
+        several.subject.boundary = Some(attached(PolicyKind::Identity, "boundary", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#));
+        check(&several, &[("grant", &[])]);
+    }
+
+    #[test]
+    fn retiring_hangs_on_how_the_caller_comes_to_it() {
+        // [A620]
+        let retire = |grant: Grant, caller: &str| {
+            let mut scene = scene(&named(ROOT));
+            scene.subject.principal = session(caller).principal;
+            scene.action = "kms:RetireGrant";
+            scene.retires = Some(grant);
+            scene
+        };
+        let by = |retiring: &str| GrantPrincipal::Aws { arn: retiring.parse().unwrap(), bound: None };
+        let mut of_retiring = grant("arn:aws:iam::111122223333:role/other", &["Decrypt"]);
+        of_retiring.terms.retiring = Some(by(ROLE));
+        check(&retire(of_retiring, OWN), &[("grant", &[])]);
+        check(&retire(grant(SESSION, &["RetireGrant"]), OWN), &[("grant", &[])]);
+        check(&retire(grant(ROLE, &["RetireGrant"]), OWN), &[("grant", &["aws:SourceVpce", "aws:UserAgent"])]);
+        check(&retire(grant(ROOT, &["RetireGrant"]), OWN), &[("grant", &["aws:SourceVpc", "aws:SourceVpce", "aws:UserAgent"])]);
+        let of_owner = grant("arn:aws:iam::111122223333:role/other", &["Decrypt"]);
+        check(&retire(of_owner.clone(), OWN), &[("identity", &["aws:SourceVpc", "aws:SourceVpce", "aws:UserAgent"])]);
+        check(&retire(of_owner, FOREIGN), &[]);
     }
 }

@@ -52,5 +52,10 @@ fn check(value: serde_json::Value) -> Result<(), String> {
     {
         differences.push(format!("message `{}` instead of `{start}`", answer.message));
     }
+    let is_rule = |rule: &String| rule.strip_prefix('A').is_some_and(|number| number.parse::<u32>().is_ok());
+    let denied = answer.message.contains("explicit deny") && answer.rules != ["A301"];
+    if answer.rules.is_empty() || !answer.rules.iter().all(is_rule) || denied {
+        differences.push(format!("decided by the rules {:?}", answer.rules));
+    }
     if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
 }

@@ -238,8 +238,18 @@ fn scps_that_nobody_has_shown_leave_an_answer_as_far_as_known() {
     assert_eq!(ways[0].provisos[0].to_string(), "if every SCP level above the caller allows kms:Decrypt");
     assert_eq!(scene.ask(crate::ways::may), crate::ways::May::Sometimes);
     // [A322] [A321] Whom SCPs do not bind, unknown ones do not either.
+    let favourable = Unsaid::Open(keyward_policy::Presumption::Favourable);
+    assert!(scene.ask(|s, t, r| authorize(s, t, &Request { unsaid: favourable, ..r.clone() }).is_allowed()));
     scene.subject.service_linked = true;
     assert_eq!(scene.told().situation.as_deref(), Some("allowed"));
+    scene.subject.service_linked = false;
+    scene.subject.in_management_account = true;
+    assert!(scene.ask(|s, t, r| authorize(s, t, r).unknown()).is_none());
+    scene.subject.in_management_account = false;
+    scene.subject.principal = Principal::Service { name: "s3.amazonaws.com".into() };
+    scene.key.policy =
+        Scene::new(r#"{"Effect":"Allow","Principal":{"Service":"s3.amazonaws.com"},"Action":"kms:Decrypt","Resource":"*"}"#).key.policy;
+    assert!(scene.ask(|s, t, r| authorize(s, t, r).permit()).is_some());
 }
 
 #[test]
