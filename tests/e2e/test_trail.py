@@ -146,7 +146,7 @@ def test_a1005_a_refused_write_is_a_write(server):
     for call, parameters, read_only in [
         (kms.schedule_key_deletion, {"KeyId": key, "PendingWindowInDays": 366}, False),
         (kms.create_key, {"KeySpec": "X"}, False),
-        (kms.enable_key_rotation, {"KeyId": key}, False),
+        (kms.enable_key_rotation, {"KeyId": key, "RotationPeriodInDays": 2561}, False),
         (kms.describe_key, {"KeyId": "x" * 3000}, True),
         (kms.sign, {"KeyId": key, "Message": b"x", "SigningAlgorithm": "ECDSA_SHA_256"}, True),
         (iam.create_login_profile, {"UserName": "x", "Password": "never-in-the-trail"}, False),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_policy::{AccountId, Partition};
-use keyward_service::{Health, Host, Store, admin, kms};
+use keyward_service::{Health, Host, Store, admin};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 
 use crate::{admin as admin_socket, operate, out, rim, seed};
 
-/// How often keys are looked at whose day of deletion may have come, in seconds.
-const DELETION_ROUND_S: u64 = 60;
+/// How often it is asked what has become due while nobody calls, in seconds.
+const TIME_ROUND_S: u64 = 60;
 
 /// How often the store's health is looked at, and how many looks later a line is said again.
 const HEALTH_ROUND: Duration = Duration::from_secs(1);
@@ -124,7 +124,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
             Some(admin_socket::serve(host.clone(), place)?)
         }
     };
-    let deletions = tokio::spawn(delete_when_due(host.clone()));
+    let time = tokio::spawn(keep_time(host.clone()));
     let health = tokio::spawn(tell_health(host.clone()));
     out::announce(format!("keyward is ready on http://{address}"));
     let served = keyward_wire::server::serve(listener, host.clone(), stop).await.context("the listener failed");
@@ -133,7 +133,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
         endpoint.await.context("an endpoint's listener failed")?.context("an endpoint's listener failed")?;
     }
     served?;
-    deletions.abort();
+    time.abort();
     health.abort();
     drop(administration);
     Ok(())
@@ -210,15 +210,14 @@ async fn tell_health(host: Arc<Host>) {
     }
 }
 
-/// Keys are really deleted when their day comes (K92).
-async fn delete_when_due(host: Arc<Host>) {
-    let mut round = tokio::time::interval(Duration::from_secs(DELETION_ROUND_S));
+/// Keys are deleted (K92) and rotated (K100) when their day comes, though nobody calls.
+async fn keep_time(host: Arc<Host>) {
+    let mut round = tokio::time::interval(Duration::from_secs(TIME_ROUND_S));
     loop {
         round.tick().await;
         let host = host.clone();
-        let deleted = tokio::task::spawn_blocking(move || host.administer(|state, host| Ok(((), kms::due_deletions(state, host.now()))))).await;
-        if let Ok(Err(error)) = deleted {
-            tracing::error!(%error, "keys whose day has come were not deleted");
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || host.keep_time()).await {
+            tracing::error!(%error, "what has become due was not done, and will be tried again");
         }
     }
 }

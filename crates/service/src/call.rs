@@ -15,6 +15,7 @@ use crate::entities::{Change, Key};
 use crate::env::Env;
 use crate::error::Error;
 use crate::state::State;
+use crate::trail::ServiceEvent;
 use crate::vault::Vault;
 
 /// Where a call comes from, as the listener and authentication found it.
@@ -151,6 +152,8 @@ pub struct Call<'h> {
     pub(crate) explanation: Option<Refused>,
     /// The policy of the caller's VPC endpoint stopped it (A1001).
     pub(crate) stopped_at_endpoint: bool,
+    /// What KMS does by itself in consequence of the call.
+    pub(crate) events: Vec<ServiceEvent>,
     pub(crate) rehearsal: Option<Rehearsal<'h>>,
 }
 
@@ -225,6 +228,11 @@ impl<'h> Call<'h> {
     /// Adds `additionalEventData` to the call's record (A1010).
     pub fn remark(&mut self, data: &impl serde::Serialize) {
         self.additional = raw(data);
+    }
+
+    /// Records what KMS does by itself in consequence of the call, behind the call's own record (A1011).
+    pub(crate) fn also(&mut self, event: ServiceEvent) {
+        self.events.push(event);
     }
 
     /// Asks for one permission; a refusal becomes AWS's sentence, and its reasons go into the trail.

@@ -273,6 +273,46 @@ pub struct Material {
     pub sealed: Sealed,
     /// When it was made or imported.
     pub created_at: Timestamp,
+    /// The rotation that made it the current one; none for a key's first material.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+}
+
+/// A rotation that has been (K105).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Rotation {
+    /// When.
+    pub at: Timestamp,
+    /// Who wanted it.
+    pub kind: RotationKind,
+}
+
+/// Who wanted a rotation.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum RotationKind {
+    /// The key's schedule.
+    Automatic,
+    /// A caller.
+    OnDemand,
+}
+
+impl RotationKind {
+    /// As AWS spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Automatic => "AUTOMATIC",
+            Self::OnDemand => "ON_DEMAND",
+        }
+    }
+}
+
+/// When a key rotates by itself (K100).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RotationSchedule {
+    /// Days from one rotation to the next.
+    pub period_days: u32,
+    /// The next one.
+    pub next_at: Timestamp,
 }
 
 /// A KMS key.
@@ -295,6 +335,9 @@ pub struct Key {
     pub deletion_at: Option<Timestamp>,
     /// Oldest first; the last is the current one.
     pub materials: Vec<Material>,
+    /// When it rotates by itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationSchedule>,
 }
 
 impl Key {
@@ -306,6 +349,16 @@ impl Key {
     /// Its ARN.
     pub fn arn(&self) -> &KeyArn {
         &self.facts.arn
+    }
+
+    /// The earliest moment at which something happens to it though nobody calls.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        match self.state {
+            KeyState::PendingDeletion => self.deletion_at,
+            // [K103] Of a key that is disabled nothing rotates; what was due then is due at once when it is enabled.
+            KeyState::Enabled | KeyState::Updating => self.rotation.map(|schedule| schedule.next_at),
+            KeyState::Creating | KeyState::Disabled | KeyState::PendingImport | KeyState::PendingReplicaDeletion | KeyState::Unavailable => None,
+        }
     }
 }
 
@@ -618,5 +671,24 @@ impl Change {
             Self::Delete(key) => key.kind(),
         };
         matches!(kind, EntityKind::Organization | EntityKind::OrganizationalUnit | EntityKind::Member | EntityKind::OrganizationPolicy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first releases wrote it.
+    const FIRST_KEY: &str = r#"{"facts":{"arn":"arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab","policy":{"policy":{"kind":"Key","text":"{\"Statement\":[]}"}},
+        "spec":"SYMMETRIC_DEFAULT","usage":"ENCRYPT_DECRYPT","origin":"AWS_KMS","manager":"CUSTOMER","multi_region":null,"tags":{}},
+        "state":"Enabled","created_at":"2026-11-25T19:00:00Z",
+        "materials":[{"id":"ITITITITITITITITITITITITITITITIT","sealed":"AQID","created_at":"2026-11-25T19:00:00Z"}]}"#;
+
+    #[test]
+    fn a_key_of_the_first_releases_opens() {
+        let json = FIRST_KEY.replace("ITITITITITITITITITITITITITITITIT", &"0f".repeat(32));
+        let Entity::Key(key) = Entity::decode(EntityKind::Key, &[&[ENTITY_VERSION], json.as_bytes()].concat()).unwrap() else { panic!("a key") };
+        assert_eq!(key.current_material().unwrap().rotation, None);
+        assert_eq!((key.rotation, key.due_at()), (None, None));
     }
 }

@@ -87,6 +87,12 @@ pub enum Error {
         /// `pending import`, `unavailable`, `creating`, …
         what: &'static str,
     },
+    /// An automatic rotation of the key is due in a few minutes (K102).
+    #[error("an automatic rotation is near")]
+    AutomaticRotationNear,
+    /// The key was rotated on demand as often as a key may be (K102).
+    #[error("key `{0}` may not be rotated on demand any more")]
+    OnDemandRotationsExhausted(KeyArn),
     /// The key's usage does not fit the operation.
     #[error("key `{key}` is for {usage}, not for {operation}")]
     InvalidKeyUsage {

@@ -22,9 +22,10 @@ use crate::caller::{Caller, Identity, Session};
 use crate::entities::{AccessKeyOwner, Change};
 use crate::env::Env;
 use crate::error::{AwsError, Error};
+use crate::kms;
 use crate::state::State;
 use crate::store::{Commit, Row, Store, StoreError};
-use crate::trail::{Told, records};
+use crate::trail::{Record, ServiceEvent, Told, records};
 use crate::vault::Vault;
 
 /// Most calls that one transaction takes: bounds how long the first of them waits for the others.
@@ -279,6 +280,9 @@ impl Host {
         if self.has_failed() {
             return done(Err(Error::Unrecorded));
         }
+        if let Err(error) = self.keep_time() {
+            return done(Err(error));
+        }
         if I::MUTATES {
             let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
             let state = head.clone();
@@ -340,7 +344,9 @@ impl Host {
             explanation: tale.explanation,
             stopped_at_endpoint: tale.stopped_at_endpoint,
         };
-        let commit = Commit { rows, records: records(&told, || self.new_event_id()) };
+        let mut records = records(&told, || self.new_event_id());
+        records.extend(tale.events.iter().map(|event| event.record(now, self.new_event_id())));
+        let commit = Commit { rows, records };
         let done = Done::Answer(Box::new(move |committed| done(committed.and(result))));
         self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten()
     }
@@ -373,6 +379,7 @@ impl Host {
             additional: None,
             explanation: None,
             stopped_at_endpoint: false,
+            events: Vec::new(),
             rehearsal: None,
         };
         let result = input.operate(&mut call);
@@ -381,6 +388,7 @@ impl Host {
             additional: call.additional,
             explanation: call.explanation.and_then(|explanation| serde_json::to_string(&explanation).ok()),
             stopped_at_endpoint: call.stopped_at_endpoint,
+            events: if result.is_ok() { call.events } else { Vec::new() },
         };
         result
     }
@@ -412,6 +420,7 @@ impl Host {
             additional: None,
             explanation: None,
             stopped_at_endpoint: false,
+            events: Vec::new(),
             rehearsal: Some(rehearsal),
         };
         let result = act(&mut call);
@@ -454,15 +463,36 @@ impl Host {
     /// # Errors
     /// What `decide` refuses, or [`Error::Unrecorded`].
     pub fn administer<T>(&self, decide: impl FnOnce(&State, &Self) -> Result<(T, Vec<Change>), Error>) -> Result<T, Error> {
+        self.change(|state, host| decide(state, host).map(|(output, changes)| (output, changes, Vec::new())))
+    }
+
+    /// Does what has become due: deletes, rotates, lets expire. Calls see only what is left of it, so nothing is late by more than
+    /// the clock is. Blocks until durable, where there is something.
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`]; then nothing was done, and it is still due.
+    pub fn keep_time(&self) -> Result<(), Error> {
+        let now = self.now();
+        if !self.published.load().is_due(now) {
+            return Ok(());
+        }
+        self.change(|state, host| {
+            let (changes, events) = kms::due(state, now, &host.vault, &host.env)?;
+            let records = events.iter().map(|event| event.record(now, host.new_event_id())).collect();
+            Ok(((), changes, records))
+        })
+    }
+
+    fn change<T>(&self, decide: impl FnOnce(&State, &Self) -> Result<(T, Vec<Change>, Vec<Record>), Error>) -> Result<T, Error> {
         let (sender, receiver) = mpsc::channel();
         let output = {
             let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-            let (output, changes) = decide(&head, self)?;
+            let (output, changes, records) = decide(&head, self)?;
             if changes.is_empty() {
                 return Ok(output);
             }
             let next = Arc::new(head.with(&changes));
-            let commit = Commit { rows: encode(&changes)?, records: Vec::new() };
+            let commit = Commit { rows: encode(&changes)?, records };
             if self.enqueue(Pending { commit, next: Some(next.clone()), done: Done::Waited(sender) }) {
                 *head = next;
             }
@@ -584,6 +614,7 @@ struct Tale {
     additional: Option<Box<serde_json::value::RawValue>>,
     explanation: Option<String>,
     stopped_at_endpoint: bool,
+    events: Vec<ServiceEvent>,
 }
 
 fn encode(changes: &[Change]) -> Result<Vec<Row>, Error> {

@@ -39,7 +39,7 @@ pub use caller::{Caller, Identity, Session, SessionDoor, SessionKind, SessionPol
 pub use entities::{
     AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group,
     Handshake, HandshakeState, InlinePolicies, JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy,
-    OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role, Tags, User, VpcEndpoint, alias_arn,
+    OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role, Rotation, RotationKind, RotationSchedule, Tags, User, VpcEndpoint, alias_arn,
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};

@@ -143,9 +143,15 @@ fn answer(state: &State, origin: &Origin, action: &str, Rehearsed { mut asked, r
     };
     // Everything else that fails after the last permission fails for want of what a question does not have.
     let failure = match &result {
-        Err(error @ (Error::Disabled(_) | Error::PendingDeletion(_) | Error::NotPendingDeletion(_) | Error::InvalidState { .. })) => {
-            Some(worded(&AwsError::from(error)))
-        }
+        Err(
+            error @ (Error::Disabled(_)
+            | Error::PendingDeletion(_)
+            | Error::NotPendingDeletion(_)
+            | Error::InvalidState { .. }
+            | Error::AutomaticRotationNear
+            | Error::OnDemandRotationsExhausted(_)
+            | Error::Unsupported(_)),
+        ) => Some(worded(&AwsError::from(error))),
         _ => None,
     };
     Ok(Answer { before: asked, deciding, failure })
@@ -326,7 +332,6 @@ fn ask_alone(permission: Option<KmsPermission>, question: &Question, call: &mut 
     };
     match permission.name() {
         "Sign" | "Verify" => request.parameters = default(KeyName::MessageType, "RAW"),
-        "EnableKeyRotation" => request.parameters = default(KeyName::RotationPeriodInDays, "365"),
         _ => {}
     }
     if permission.resource() == ResourceKind::None {

@@ -182,6 +182,8 @@ pub struct SeedKey {
     /// 32 bytes as base64; random if it is missing. Whoever can read the file can then read what the key protects.
     #[schemars(with = "Option<String>")]
     pub material: Option<Zeroizing<String>>,
+    /// Days after which it gets new material by itself, again and again: 90 to 2560; never if it is missing.
+    pub rotation_days: Option<u32>,
     /// False for a disabled key.
     #[serde(default = "yes")]
     pub enabled: bool,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use imbl::{HashMap, OrdMap, OrdSet};
+use jiff::Timestamp;
 use keyward_authz::{AliasName, Attached, Grant, GrantId, KeyArn, KeyId, Membership, Principal, Resource, Subject, Target, UniqueId};
 use keyward_policy::{AccountId, Partition, Region};
 
@@ -34,6 +35,8 @@ pub struct State {
     roles: OrdMap<InAccount, Arc<Role>>,
     policies: OrdMap<String, Arc<ManagedPolicy>>,
     keys: OrdMap<(AccountId, Region, KeyId), Arc<Key>>,
+    /// Keys by the moment at which something happens to them though nobody calls.
+    due: OrdSet<(Timestamp, KeyArn)>,
     aliases: OrdMap<(AccountId, Region, AliasName), Arc<Alias>>,
     grants: HashMap<KeyArn, KeyGrants>,
     /// Retiring principal as written → the grants that name it.
@@ -133,7 +136,12 @@ impl State {
                 if key.facts.aliases != aliases {
                     Arc::make_mut(&mut key).facts.aliases = aliases;
                 }
-                self.keys.insert(place, key);
+                if let Some(due_at) = key.due_at() {
+                    self.due.insert((due_at, key.arn().clone()));
+                }
+                if let Some(old) = self.keys.insert(place, key.clone()).filter(|old| old.due_at() != key.due_at()) {
+                    self.not_due(&old);
+                }
             }
             Entity::Alias(alias) => {
                 let name = (alias.account, alias.region.clone(), alias.name.clone());
@@ -198,7 +206,9 @@ impl State {
                 self.policies.remove(arn);
             }
             EntityKey::Key(arn) => {
-                self.keys.remove(&place(arn));
+                if let Some(old) = self.keys.remove(&place(arn)) {
+                    self.not_due(&old);
+                }
                 self.grants.remove(arn);
             }
             EntityKey::Alias(account, region, name) => {
@@ -231,6 +241,12 @@ impl State {
             EntityKey::VpcEndpoint(id) => {
                 self.vpc_endpoints.remove(id);
             }
+        }
+    }
+
+    fn not_due(&mut self, key: &Key) {
+        if let Some(due_at) = key.due_at() {
+            self.due.remove(&(due_at, key.arn().clone()));
         }
     }
 
@@ -369,6 +385,16 @@ impl State {
     /// Every key there is.
     pub fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.keys.values()
+    }
+
+    /// Whether there is a key to which something happens by now.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.due.get_min().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// The keys to which something happens by now, in the order in which it does.
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.due.iter().take_while(move |(at, _)| *at <= now).filter_map(|(_, arn)| self.key(arn))
     }
 
     /// An alias.

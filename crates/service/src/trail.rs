@@ -16,6 +16,8 @@ use crate::state::State;
 const TEXT_BYTES_MAX: usize = 1024;
 /// Most bytes of `requestParameters` and `responseElements`; as CloudTrail.
 const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
+/// Who does what KMS does by itself.
+const AWS_INTERNAL: &str = "AWS Internal";
 /// Room for the record of a usual call.
 const RECORD_BYTES: usize = 1536;
 
@@ -58,6 +60,70 @@ pub(crate) struct Told<'a> {
     pub(crate) explanation: Option<String>,
     /// The policy of the caller's VPC endpoint stopped it.
     pub(crate) stopped_at_endpoint: bool,
+}
+
+/// Something that KMS does by itself (A1011).
+pub(crate) struct ServiceEvent {
+    name: &'static str,
+    key: KeyArn,
+    details: Vec<(&'static str, String)>,
+}
+
+impl ServiceEvent {
+    pub(crate) fn new(name: &'static str, key: &KeyArn) -> Self {
+        Self { name, key: key.clone(), details: vec![("keyId", key.id().to_string())] }
+    }
+
+    pub(crate) fn with(mut self, detail: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((detail, value.into()));
+        self
+    }
+
+    /// Its record, in the trail of the key's owner.
+    pub(crate) fn record(&self, time: Timestamp, event_id: Uuid) -> Record {
+        let Self { name, key, details } = self;
+        let account = key.account();
+        let mut json = String::with_capacity(RECORD_BYTES);
+        push_object(&mut json, |record| {
+            record.text("eventVersion", "1.11");
+            record.object("userIdentity", |object| {
+                object.text("accountId", account.as_str());
+                object.text("invokedBy", AWS_INTERNAL);
+            });
+            record.plain("eventTime", Timestamp::from_second(time.as_second()).unwrap_or(time));
+            record.text("eventSource", "kms.amazonaws.com");
+            record.text("eventName", name);
+            record.text("awsRegion", key.region().as_str());
+            record.text("sourceIPAddress", AWS_INTERNAL);
+            record.text("userAgent", AWS_INTERNAL);
+            record.raw("requestParameters", "null");
+            record.raw("responseElements", "null");
+            record.plain("eventID", event_id);
+            record.raw("readOnly", "false");
+            record.objects("resources", std::slice::from_ref(key), |key, object| {
+                object.text("accountId", account.as_str());
+                object.text("type", "AWS::KMS::Key");
+                object.text("ARN", key.as_str());
+            });
+            record.text("eventType", "AwsServiceEvent");
+            record.raw("managementEvent", "true");
+            record.text("recipientAccountId", account.as_str());
+            record.object("serviceEventDetails", |object| details.iter().for_each(|(name, value)| object.text(name, value)));
+            record.text("eventCategory", "Management");
+        });
+        Record {
+            // No request led to it; the event's own id finds it.
+            request_id: event_id.to_string(),
+            time_ms: time.as_millisecond(),
+            event_name: (*name).to_owned(),
+            account: Some(account),
+            principal: None,
+            key: Some(key.to_string()),
+            error_code: None,
+            json,
+            explanation: None,
+        }
+    }
 }
 
 /// What a record says of a call that a VPC endpoint's policy stopped: that, to the endpoint's owner, as network activity (A1001).
@@ -174,7 +240,7 @@ impl Told<'_> {
             record.text("eventName", self.event_name);
             record.text("awsRegion", origin.facts.region.as_str());
             // [A1004] A forwarded call shows the service in place of the address.
-            record.text("sourceIPAddress", service_address.as_deref().or(address.as_deref()).unwrap_or("AWS Internal"));
+            record.text("sourceIPAddress", service_address.as_deref().or(address.as_deref()).unwrap_or(AWS_INTERNAL));
             record.text("userAgent", user_agent);
             record.text_if_any("errorCode", self.error_code());
             record.text_if_any("errorMessage", error_message);

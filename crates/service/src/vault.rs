@@ -140,7 +140,7 @@ impl Vault {
         let id = MaterialId::derive(key_id, material);
         let sealed: Sealed =
             self.root.seal_material(material_aad(key_arn, &id).as_bytes(), material, entropy).map_err(|_| Error::Internal("randomness failed"))?;
-        Ok(Material { id, sealed, created_at: at })
+        Ok(Material { id, sealed, created_at: at, rotation: None })
     }
 }
 

@@ -67,6 +67,17 @@ impl From<&Error> for AwsError {
             Error::PendingDeletion(key) => Self::new("KMSInvalidStateException", format!("{key} is pending deletion.")),
             Error::NotPendingDeletion(key) => Self::new("KMSInvalidStateException", format!("{key} is not pending deletion.")),
             Error::InvalidState { key, what } => Self::new("KMSInvalidStateException", format!("{key} is {what}.")),
+            // [K102]
+            Error::AutomaticRotationNear => Self::new(
+                "ConflictException",
+                "The request was rejected because an automatic rotation of this key is currently in progress or scheduled to begin within the next 20 minutes.",
+            ),
+            Error::OnDemandRotationsExhausted(key) => Self::new(
+                "LimitExceededException",
+                format!(
+                    "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: {key}"
+                ),
+            ),
             Error::InvalidKeyUsage { key, usage, operation } => {
                 Self::new("InvalidKeyUsageException", format!("{key} key usage is {usage} which is not valid for {operation}.")) // [K150]
             }

@@ -54,6 +54,21 @@ fn encrypt_under(
     Ok((blob, current.id.to_string()))
 }
 
+/// (A1010)
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsedMaterial<'a> {
+    key_material_id: &'a str,
+}
+
+/// (A1010)
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsedMaterials<'a> {
+    source_key_material_id: &'a str,
+    destination_key_material_id: &'a str,
+}
+
 /// `Encrypt`
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -118,7 +133,8 @@ impl Operate for Encrypt {
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         let (key, permit) = found.permit(call, with_context(permission(Operation::Encrypt)?, facts, context.pairs(), algorithm))?;
         let ready = usable(&key, permit, Operation::Encrypt, algorithm, self.dry_run == Some(true))?;
-        let (blob, _) = encrypt_under(call, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
+        let (blob, material) = encrypt_under(call, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
+        call.remark(&UsedMaterial { key_material_id: &material });
         Ok(Outcome::unchanged(EncryptOutput {
             ciphertext_blob: Answer::of(&blob),
             key_id: key.arn().to_string(),
@@ -213,11 +229,13 @@ impl Operate for Decrypt {
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
+        let key_material_id = ciphertext.head.material_id.to_string();
+        call.remark(&UsedMaterial { key_material_id: &key_material_id });
         Ok(Outcome::unchanged(DecryptOutput {
             key_id: key.arn().to_string(),
             plaintext: Answer::of(plaintext.expose()),
             encryption_algorithm: SYMMETRIC_DEFAULT,
-            key_material_id: ciphertext.head.material_id.to_string(),
+            key_material_id,
         }))
     }
 }
@@ -363,15 +381,17 @@ impl Operate for ReEncrypt {
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
-        let (blob, material) = encrypt_under(call, &to_ready, BlobKind::Encrypt, &to_context, plaintext.expose())?;
+        let (blob, destination_key_material_id) = encrypt_under(call, &to_ready, BlobKind::Encrypt, &to_context, plaintext.expose())?;
+        let source_key_material_id = ciphertext.head.material_id.to_string();
+        call.remark(&UsedMaterials { source_key_material_id: &source_key_material_id, destination_key_material_id: &destination_key_material_id });
         Ok(Outcome::unchanged(ReEncryptOutput {
             ciphertext_blob: Answer::of(&blob),
             source_key_id: from_key.arn().to_string(),
             key_id: to_key.arn().to_string(),
             source_encryption_algorithm: SYMMETRIC_DEFAULT,
             destination_encryption_algorithm: SYMMETRIC_DEFAULT,
-            source_key_material_id: ciphertext.head.material_id.to_string(),
-            destination_key_material_id: material,
+            source_key_material_id,
+            destination_key_material_id,
         }))
     }
 }
@@ -431,6 +451,7 @@ impl GenerateDataKey {
         let ready = usable(&key, permit, operation, SYMMETRIC_DEFAULT, self.dry_run == Some(true))?;
         let data_key = random_bytes(length, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         let (blob, material) = encrypt_under(call, &ready, BlobKind::DataKey, &context, data_key.expose())?;
+        call.remark(&UsedMaterial { key_material_id: &material });
         Ok((data_key, blob, key.arn().to_string(), material))
     }
 

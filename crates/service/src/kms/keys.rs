@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use keyward_authz::{KeyArn, KeyFacts, KeyManager, Operation, Request, Resource, Target};
 use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin};
 use keyward_policy::{KeyName, Values};
@@ -16,11 +16,10 @@ use super::resolve::{permission, resolve};
 use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
 use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Change, Entity, EntityKey, Key, KeyState};
+use crate::entities::{Change, Entity, Key, KeyState};
 use crate::error::Error;
 use crate::host::new_uuid;
 use crate::paging::{PageSize, page};
-use crate::state::State;
 
 /// (K220)
 const KEYS_PER_PAGE: PageSize = PageSize { default: 100, max: 1000 };
@@ -226,6 +225,7 @@ impl Operate for CreateKey {
             created_at: call.now,
             deletion_at: None,
             materials: vec![material],
+            rotation: None,
         };
         call.concerns(&arn);
         let key_metadata = KeyMetadata::of(&key);
@@ -271,8 +271,8 @@ pub struct DescribeKey {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct KeyIdParameter<'a> {
-    key_id: &'a str,
+pub(super) struct KeyIdParameter<'a> {
+    pub(super) key_id: &'a str,
 }
 
 impl Operate for DescribeKey {
@@ -356,14 +356,14 @@ pub struct KeyIdOutput {
 }
 
 /// Resolves, authorizes and copies a key for a change of its own, in a state in which the operation works (K85).
-fn changing(call: &mut Call<'_>, operation: Operation, named: &str) -> Result<Key, Error> {
+pub(super) fn changing(call: &mut Call<'_>, operation: Operation, named: &str) -> Result<Key, Error> {
     let facts = call.facts();
     let found = resolve(call, operation, named)?;
     let key = found.permit_in_state(call, Request::new(permission(operation)?, facts))?;
     Ok(Key::clone(&key))
 }
 
-fn put(key: Key) -> Vec<Change> {
+pub(super) fn put(key: Key) -> Vec<Change> {
     vec![Change::Put(Entity::Key(Arc::new(key)))]
 }
 
@@ -428,40 +428,6 @@ impl Operate for UpdateKeyDescription {
         let mut key = changing(call, Operation::UpdateKeyDescription, &self.key_id)?;
         key.description = self.description;
         Ok(Outcome::changed(Nothing {}, put(key)))
-    }
-}
-
-/// `GetKeyRotationStatus`
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GetKeyRotationStatus {
-    pub key_id: String,
-}
-
-/// The answer to `GetKeyRotationStatus` (K103).
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GetKeyRotationStatusOutput {
-    pub key_id: String,
-    pub key_rotation_enabled: bool,
-}
-
-impl Operate for GetKeyRotationStatus {
-    type Output = GetKeyRotationStatusOutput;
-    const SERVICE: &'static str = "kms";
-    const NAME: &'static str = "GetKeyRotationStatus";
-    const MUTATES: bool = false;
-
-    fn request_parameters(&self) -> Option<Box<RawValue>> {
-        raw(&KeyIdParameter { key_id: &self.key_id })
-    }
-
-    /// No operation of this release turns rotation on, so it is off for every key.
-    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GetKeyRotationStatusOutput>, Error> {
-        let key = changing(call, Operation::GetKeyRotationStatus, &self.key_id)?;
-        Ok(Outcome::unchanged(GetKeyRotationStatusOutput { key_id: key.arn().to_string(), key_rotation_enabled: false }))
     }
 }
 
@@ -569,16 +535,4 @@ impl Operate for CancelKeyDeletion {
         let output = KeyIdOutput { key_id: key.arn().to_string() };
         Ok(Outcome::changed(output, put(key)))
     }
-}
-
-/// What is to be deleted now: keys whose day has come, with aliases and grants (K92).
-pub fn due_deletions(state: &State, now: Timestamp) -> Vec<Change> {
-    let due = state.all_keys().filter(|key| key.state == KeyState::PendingDeletion && key.deletion_at.is_some_and(|at| at <= now));
-    due.flat_map(|key| {
-        let arn = key.arn();
-        let aliases = key.facts.aliases.iter().map(|name| EntityKey::Alias(arn.account(), arn.region().clone(), name.clone()));
-        let grants = state.grants(arn).map(|grant| EntityKey::Grant(arn.clone(), grant.id.clone()));
-        aliases.chain(grants).chain([EntityKey::Key(arn.clone())]).map(Change::Delete).collect::<Vec<_>>()
-    })
-    .collect()
 }

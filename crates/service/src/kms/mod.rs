@@ -17,7 +17,9 @@ macro_rules! kms_operations {
             DeleteAlias;
             DescribeKey;
             DisableKey;
+            DisableKeyRotation;
             EnableKey;
+            EnableKeyRotation;
             Encrypt;
             GenerateDataKey;
             GenerateDataKeyWithoutPlaintext;
@@ -27,6 +29,7 @@ macro_rules! kms_operations {
             ListAliases;
             ListGrants;
             ListKeyPolicies;
+            ListKeyRotations;
             ListKeys;
             ListResourceTags;
             ListRetirableGrants;
@@ -34,6 +37,7 @@ macro_rules! kms_operations {
             ReEncrypt;
             RetireGrant;
             RevokeGrant;
+            RotateKeyOnDemand;
             ScheduleKeyDeletion;
             TagResource;
             UntagResource;
@@ -45,10 +49,12 @@ macro_rules! kms_operations {
 
 mod aliases;
 mod cipher;
+mod due;
 mod grants;
 mod keys;
 mod policies;
 mod resolve;
+mod rotation;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -65,18 +71,24 @@ pub use cipher::{
     GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput, ReEncrypt, ReEncryptOutput,
 };
 pub(crate) use cipher::{blob_of_nobody, no_resource, with_context};
+pub(crate) use due::due;
 pub use grants::{
     CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant,
     RevokeGrant, RevokeGrantOutput,
 };
 pub(crate) use grants::{granted_by, new_grant_id};
 pub use keys::{
-    CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, GetKeyRotationStatus, GetKeyRotationStatusOutput, KeyIdOutput, KeyListEntry,
-    KeyMetadata, KeyMetadataOutput, ListKeys, ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, due_deletions,
+    CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, KeyIdOutput, KeyListEntry, KeyMetadata, KeyMetadataOutput, ListKeys,
+    ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription,
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
 pub(crate) use resolve::resolve;
+pub(crate) use rotation::schedule;
+pub use rotation::{
+    DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, GetKeyRotationStatusOutput, ListKeyRotations, ListKeyRotationsOutput,
+    RotateKeyOnDemand, RotationListEntry,
+};
 pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.

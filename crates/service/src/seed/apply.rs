@@ -17,12 +17,12 @@ use crate::admin::endpoint_policy;
 use crate::aws_managed;
 use crate::entities::{
     AccessKey, AccessKeyOwner, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, KeyState, ManagedPolicy, PolicyVersion,
-    Role, User, VpcEndpoint,
+    Role, RotationSchedule, User, VpcEndpoint,
 };
 use crate::error::Error;
 use crate::host::Host;
 use crate::iam;
-use crate::kms::{CreateGrant, RequestedConstraints, checked, default_policy};
+use crate::kms::{CreateGrant, RequestedConstraints, checked, default_policy, schedule};
 use crate::state::State;
 use crate::tokens::{new_id, new_secret};
 
@@ -395,6 +395,7 @@ impl Seeding<'_> {
             created_at: existing.as_ref().map_or(self.now, |key| key.created_at),
             deletion_at: None,
             materials,
+            rotation: self.rotation(existing.as_deref(), seed).map_err(|fault| fault.at(&["rotation_days"]))?,
         };
         self.put(Entity::Key(Arc::new(key)));
         for (at, name) in seed.aliases.iter().enumerate() {
@@ -404,6 +405,17 @@ impl Seeding<'_> {
             self.grant(account, &arn, name, grant).map_err(|fault| fault.at(&["grants", name]))?;
         }
         Ok(())
+    }
+
+    /// A schedule that is there goes on.
+    fn rotation(&self, existing: Option<&Key>, seed: &SeedKey) -> Result<Option<RotationSchedule>, Fault> {
+        let there = existing.and_then(|key| key.rotation);
+        match seed.rotation_days {
+            Some(days) if there.is_some_and(|schedule| schedule.period_days == days) => Ok(there),
+            Some(days) if !(90..=2560).contains(&days) => Err(Fault::new("a key rotates every 90 to 2560 days")), // [K100]
+            Some(days) => Ok(Some(schedule(days, self.now)?)),
+            None => Ok(None),
+        }
     }
 
     /// Material never changes under a key: what was encrypted with it would be lost.

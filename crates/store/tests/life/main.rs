@@ -1,0 +1,6 @@
+//! The life of key material on a store, with a clock that the tests move.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+
+mod rotation;
+mod world;
