@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_policy::{AccountId, Partition};
-use keyward_service::{Health, Host, Store, admin};
+use keyward_service::{Health, Host, RequestRates, Store, admin};
 use keyward_store::{MemoryStore, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -49,6 +49,10 @@ pub(crate) struct ServeArgs {
     /// Accounts to make at the first start [default: one with a random number]
     #[arg(long, value_delimiter = ',', value_name = "ID,ID…")]
     accounts: Vec<AccountId>,
+    /// Refuse calls to KMS that come too fast: `aws` for AWS's rates, NAME=RATE for an operation or a kind of cryptography at so many calls
+    /// per second, or several of them; each account and Region by itself
+    #[arg(long, value_name = "aws|NAME=RATE,…", env = "KEYWARD_REQUEST_QUOTAS")]
+    request_quotas: Option<RequestRates>,
 }
 
 fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
@@ -103,7 +107,11 @@ fn open(arguments: &ServeArgs) -> anyhow::Result<Host> {
         let root = rim::root_key(&arguments.root_key(&data)?, &data)?;
         (Box::new(SqliteStore::open(&data)?), root)
     };
-    Ok(Host::open(store, root, rim::env())?)
+    let host = Host::open(store, root, rim::env())?;
+    if let Some(rates) = &arguments.request_quotas {
+        host.limit_requests(rates.clone());
+    }
+    Ok(host)
 }
 
 async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {

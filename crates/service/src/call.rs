@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use keyward_authz::{
-    AuthorizationMessage, CallFacts, Decision, Explanation, GrantId, KeyArn, Layer, Permit, Request, Resource, Subject, Target,
+    AuthorizationMessage, CallFacts, Decision, Explanation, GrantId, KeyArn, Layer, Operation, Permit, Request, Resource, Subject, Target,
     authorization_message, authorize, sentence,
 };
-use keyward_policy::{AccountId, MapContext, Region};
+use keyward_policy::{AccountId, Action, KeyName, MapContext, Region, Values};
 use serde_json::value::RawValue;
 
 use crate::caller::Caller;
 use crate::entities::{Change, Key};
 use crate::env::Env;
 use crate::error::Error;
+use crate::quotas::{self, RequestQuotas};
 use crate::state::State;
 use crate::trail::ServiceEvent;
 use crate::vault::Vault;
@@ -154,6 +155,8 @@ pub struct Call<'h> {
     pub(crate) stopped_at_endpoint: bool,
     /// What KMS does by itself in consequence of the call.
     pub(crate) events: Vec<ServiceEvent>,
+    /// Where calls are counted, if they are; once counted in a quota that keys share, no more.
+    pub(crate) quotas: Option<&'h RequestQuotas>,
     pub(crate) rehearsal: Option<Rehearsal<'h>>,
 }
 
@@ -300,7 +303,22 @@ impl<'h> Call<'h> {
         let state = self.state;
         let target = state.target(Resource::Key { key: &key.facts, grants: &grants });
         let decision = self.authorize(&target, request)?;
+        self.count(key, request)?;
         self.concerns(key.arn());
         decision.permit().ok_or(Error::Internal("an allowed key permission without permit"))
+    }
+
+    /// Counts a use of a key in the quota of its kind, once in a call, for the caller's account (K231) (K232). Only what was
+    /// permitted counts: else a throttled caller would learn which keys another account has (A908).
+    fn count(&mut self, key: &Key, request: &Request<'_>) -> Result<(), Error> {
+        let Action::Kms(permission) = request.action else { return Ok(()) };
+        let is_cryptographic = Operation::named(permission.name()).is_none_or(Operation::is_cryptographic); // [A404]
+        let Some((quotas, account)) = self.quotas.filter(|_| is_cryptographic).zip(self.caller.account()) else { return Ok(()) };
+        self.quotas = None;
+        let pair = request.parameters.iter().find_map(|(name, values)| match values {
+            Values::One(spec) if *name == KeyName::DataKeyPairSpec => quotas::of_key_pair(spec),
+            _ => None,
+        });
+        quotas.take(account, self.region(), pair.unwrap_or_else(|| quotas::of_key(key)), self.now)
     }
 }

@@ -156,6 +156,10 @@ pub enum Error {
     #[error("{0:?}")]
     OrganizationsReason(OrganizationsReason),
 
+    /// Too many calls in too short a time (K232).
+    #[error("too many calls")]
+    Throttled,
+
     // Ours.
     /// A bug, or chance and vault failing. Nothing was changed; the text is for the log, not for the caller.
     #[error("internal: {0}")]

@@ -23,6 +23,7 @@ use crate::entities::{AccessKeyOwner, Change};
 use crate::env::Env;
 use crate::error::{AwsError, Error};
 use crate::kms;
+use crate::quotas::{self, RequestQuotas, RequestRates};
 use crate::state::State;
 use crate::store::{Commit, Row, Store, StoreError};
 use crate::trail::{Record, ServiceEvent, Told, records};
@@ -47,6 +48,8 @@ pub struct Host {
     env: Env,
     vault: Vault,
     labels: Mutex<Labels>,
+    /// Calls are counted here once somebody asked for it.
+    quotas: OnceLock<RequestQuotas>,
 }
 
 /// How the store is.
@@ -183,6 +186,7 @@ impl Host {
             env,
             vault: Vault::new(root),
             labels: Mutex::new(Labels::new()),
+            quotas: OnceLock::new(),
         })
     }
 
@@ -190,6 +194,11 @@ impl Host {
     /// for them is woken once. Only the first one that is given counts.
     pub fn deliver_by(&self, deliver: impl Fn(Answers) + Send + Sync + 'static) {
         let _ = self.deliver.set(Box::new(deliver));
+    }
+
+    /// Counts calls from now on, and refuses those that are too many (K231) (K232). Only the first rates that are given count.
+    pub fn limit_requests(&self, rates: RequestRates) {
+        let _ = self.quotas.set(RequestQuotas::new(rates));
     }
 
     /// The newest durable revision.
@@ -366,6 +375,7 @@ impl Host {
             let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} {CREDENTIALS_OF_THIS_KIND}");
             return Err(Error::AccessDenied { sentence });
         }
+        self.count(origin, caller, I::SERVICE, I::NAME, now)?;
         let mut call = Call {
             state,
             env: &self.env,
@@ -380,6 +390,7 @@ impl Host {
             explanation: None,
             stopped_at_endpoint: false,
             events: Vec::new(),
+            quotas: self.quotas.get(),
             rehearsal: None,
         };
         let result = input.operate(&mut call);
@@ -391,6 +402,14 @@ impl Host {
             events: if result.is_ok() { call.events } else { Vec::new() },
         };
         result
+    }
+
+    /// Counts a call of an operation that has a quota of its own (K231); uses of keys are counted when they are permitted.
+    fn count(&self, origin: &Origin, caller: &Caller, service: &str, name: &str, now: Timestamp) -> Result<(), Error> {
+        let quota = if service == "kms" { quotas::of_operation(name) } else { None };
+        let Some((quotas, quota)) = self.quotas.get().zip(quota) else { return Ok(()) };
+        // A service principal has no account whose quota it could use.
+        caller.account().map_or(Ok(()), |account| quotas.take(account, &origin.facts.region, quota, now))
     }
 
     /// Goes through an operation for a caller who is only imagined, to see what it asks: the very code that serves it.
@@ -421,6 +440,7 @@ impl Host {
             explanation: None,
             stopped_at_endpoint: false,
             events: Vec::new(),
+            quotas: None,
             rehearsal: Some(rehearsal),
         };
         let result = act(&mut call);

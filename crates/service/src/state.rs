@@ -397,6 +397,11 @@ impl State {
         self.due.iter().take_while(move |(at, _)| *at <= now).filter_map(|(_, arn)| self.key(arn))
     }
 
+    /// How many keys there are in all.
+    pub(crate) fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// An alias.
     pub fn alias(&self, account: AccountId, region: &Region, name: &AliasName) -> Option<&Arc<Alias>> {
         self.aliases.get(&(account, region.clone(), name.clone()))

@@ -12,7 +12,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("GenerateDataKey", &["Recipient"]),
     ("GenerateRandom", &["Recipient", "CustomKeyStoreId"]),
     ("CreateKey", &["CustomKeyStoreId", "XksKeyId"]), // [K76]
-    ("ListKeys", &["ResourceOwners"]),
     ("ListRetirableGrants", &["RetiringServicePrincipal"]),
     ("CreateRole", &["MaxSigninSessionDuration"]),
     ("UpdateRole", &["MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"]),

@@ -104,6 +104,9 @@ impl From<&Error> for AwsError {
                 let (code, reason, message) = reason.parts();
                 Self { reason: Some(reason), ..Self::new(code, message) }
             }
+            Error::Throttled => {
+                Self::new("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.") // [K232]
+            }
             Error::Internal(_) => Self::bare("KMSInternalException").with_status(500), // [K17]
             Error::Unrecorded => Self::new("KMSInternalException", UNRECORDED).with_status(500),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use keyward_authz::{KeyArn, KeyFacts, KeyManager, Operation, Request, Resource, Target};
 use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin};
-use keyward_policy::{KeyName, Values};
+use keyward_policy::{AccountId, KeyName, Region, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -20,9 +20,12 @@ use crate::entities::{Change, Entity, Key, KeyState};
 use crate::error::Error;
 use crate::host::new_uuid;
 use crate::paging::{PageSize, page};
+use crate::state::State;
 
 /// (K220)
 const KEYS_PER_PAGE: PageSize = PageSize { default: 100, max: 1000 };
+/// Most customer managed keys of an account in a Region, in whatever state (K230).
+const KEYS_MAX: usize = 100_000;
 /// Days between scheduling and deletion: fewest, most, and when none is asked for (K89).
 const PENDING_DAYS_MIN: i64 = 7;
 const PENDING_DAYS_MAX: i64 = 30;
@@ -192,6 +195,7 @@ impl Operate for CreateKey {
         let tags = tags_of(self.tags.unwrap_or_default())?;
         let tag_map: Pairs = tags.iter().cloned().collect();
         may_create(call, facts, &tag_map, self.bypass_policy_lockout_safety_check)?;
+        has_room(call.state, call.account()?, call.region())?;
         let id = new_uuid(call.env).parse().map_err(|_| Error::Internal("a UUID that is none"))?;
         let arn = KeyArn::new(call.region().clone(), call.account()?, id);
         let mut key_facts = KeyFacts {
@@ -231,6 +235,20 @@ impl Operate for CreateKey {
         let key_metadata = KeyMetadata::of(&key);
         Ok(Outcome::changed(KeyMetadataOutput { key_metadata }, vec![Change::Put(Entity::Key(Arc::new(key)))]))
     }
+}
+
+/// (K230)
+fn has_room(state: &State, account: AccountId, region: &Region) -> Result<(), Error> {
+    // Where there are so few keys in all, nobody has more.
+    if state.key_count() < KEYS_MAX {
+        return Ok(());
+    }
+    let usage = state.keys(account, region).filter(|key| key.facts.manager == KeyManager::Customer).count();
+    if usage < KEYS_MAX {
+        return Ok(());
+    }
+    let message = format!("Customer managed keys quota for this account in this region is {KEYS_MAX}, current usage is {usage}.");
+    Err(Error::LimitExceeded(Some(message)))
 }
 
 /// (A406) `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy.
@@ -301,6 +319,7 @@ impl Operate for DescribeKey {
 pub struct ListKeys {
     pub limit: Option<usize>,
     pub marker: Option<String>,
+    pub resource_owners: Option<Vec<String>>,
 }
 
 /// A key in a list.
@@ -339,7 +358,9 @@ impl Operate for ListKeys {
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::ListKeys)?, facts))?;
         // [K223] By creation.
         let place = |key: &&Arc<Key>| format!("{:020}/{}", key.created_at.as_millisecond(), key.arn().id());
-        let keys = call.state.keys(call.account()?, call.region());
+        // [K224] No key of this release is another account's shared through RAM.
+        let own = self.resource_owners.as_ref().is_none_or(|owners| owners.iter().any(|owner| owner == "SELF"));
+        let keys = call.state.keys(call.account()?, call.region()).filter(|_| own);
         let page = page(call, "ListKeys", KEYS_PER_PAGE, self.limit, self.marker.as_deref(), keys, place)?;
         let entry = |key: &Arc<Key>| KeyListEntry { key_id: key.arn().id().to_string(), key_arn: key.arn().to_string() };
         let keys = page.items.into_iter().map(entry).collect();
@@ -534,5 +555,43 @@ impl Operate for CancelKeyDeletion {
         key.deletion_at = None;
         let output = KeyIdOutput { key_id: key.arn().to_string() };
         Ok(Outcome::changed(output, put(key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_so_many_keys_in_a_region_and_no_more() {
+        let region: Region = "us-east-1".parse().unwrap();
+        let (full, other): (AccountId, AccountId) = ("111122223333".parse().unwrap(), "444455556666".parse().unwrap());
+        let first = KeyArn::new(region.clone(), full, "00000000-0000-4000-8000-000000000000".parse().unwrap());
+        let policy = default_policy(&first);
+        let key = |number: usize| {
+            let arn = KeyArn::new(region.clone(), full, format!("00000000-0000-4000-8000-{number:012}").parse().unwrap());
+            let facts = KeyFacts {
+                policy: policy.clone(),
+                ram_policy: None,
+                spec: "SYMMETRIC_DEFAULT".into(),
+                usage: "ENCRYPT_DECRYPT".into(),
+                origin: "AWS_KMS".into(),
+                manager: KeyManager::Customer,
+                multi_region: None,
+                aliases: Vec::new(),
+                tags: Pairs::new(),
+                arn,
+            };
+            // [K230] In whatever state.
+            let state = if number % 2 == 0 { KeyState::Enabled } else { KeyState::PendingDeletion };
+            let (tags, description, materials) = (Vec::new(), String::new(), Vec::new());
+            let (created_at, deletion_at, rotation) = (jiff::Timestamp::UNIX_EPOCH, None, None);
+            Entity::Key(Arc::new(Key { facts, tags, description, state, created_at, deletion_at, materials, rotation }))
+        };
+        let state = State::load(1, (0..KEYS_MAX).map(key));
+        let message = "Customer managed keys quota for this account in this region is 100000, current usage is 100000.";
+        assert_eq!(has_room(&state, full, &region), Err(Error::LimitExceeded(Some(message.to_owned()))));
+        assert_eq!(has_room(&state, full, &"eu-west-1".parse().unwrap()), Ok(()));
+        assert_eq!(has_room(&state, other, &region), Ok(()));
     }
 }
