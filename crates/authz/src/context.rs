@@ -96,7 +96,8 @@ impl<'a> RequestContext<'a> {
             }
             K::CallerAccount | K::ResourceAliases | K::ResourceTag | K::PrincipalArn | K::PrincipalAccount | K::PrincipalOrgId => false,
             K::PrincipalOrgPaths | K::UserName | K::UserId | K::PrincipalType | K::PrincipalIsAwsService | K::PrincipalServiceName => false,
-            K::PrincipalServiceNamesList | K::RequestedRegion | K::SecureTransport | K::ResourceAccount | K::AssumedRoot => false,
+            K::PrincipalServiceNamesList | K::RequestedRegion | K::SecureTransport | K::ResourceAccount => false,
+            K::AssumedRoot => self.subject.anyone, // [A210]
             K::ResourceOrgId | K::ResourceOrgPaths | K::ViaAwsService => false,
             K::Other if key.as_str().get(..4).is_some_and(|service| service.eq_ignore_ascii_case("kms:")) => false, // [A152]
             K::PrincipalTag | K::FederatedProvider | K::SourceIdentity | K::Other => temporary,                     // [A522] [A528] [A529]
@@ -363,5 +364,63 @@ mod tests {
                 assert_eq!(values(permission, &of_key), carried(&of_key), "{permission:?}"); // [A504] [A547] [A549]
             }
         }
+    }
+
+    /// Every condition key in every kind of open question: `=` it has a value, `?` it may have any or none, `·` no such request
+    /// carries it. Reviewed as a picture.
+    #[test]
+    fn what_a_question_leaves_open() {
+        use crate::scene::{Scene, session};
+        let role = Scene::new("").subject;
+        let mut anyone = session("111122223333");
+        anyone.anyone = true;
+        let root = Subject::new(Principal::Root { account: "111122223333".parse().unwrap(), partition: Default::default() });
+        let service = Subject::new(Principal::Service { name: "s3.amazonaws.com".into() });
+        let user = Subject::new(Principal::User { arn: "arn:aws:iam::111122223333:user/ann".parse().unwrap(), id: None });
+        let key = Scene::new("").key;
+        let on_key = || Resource::Key { key: &key, grants: &[] };
+        let alias = || Resource::Alias { arn: "arn:aws:kms:us-east-1:111122223333:alias/a", account: "111122223333".parse().unwrap() };
+        let other = || Resource::Other { arn: "arn:aws:iam::111122223333:role/app", account: None, policy: None, tags: None };
+        let none = || Resource::None { pattern: "arn:aws:kms:us-east-1:111122223333:*".into() };
+        let (direct, mut via) = (CallFacts::new("us-east-1".parse().unwrap()), CallFacts::new("us-east-1".parse().unwrap()));
+        via.via = Some(Via::service_door("s3.us-east-1.amazonaws.com"));
+        let columns: [(&str, &Subject, Resource<'_>, &CallFacts, &str); 11] = [
+            ("role Decrypt", &role, on_key(), &direct, "kms:Decrypt"),
+            ("role Decrypt via S3", &role, on_key(), &via, "kms:Decrypt"),
+            ("user Decrypt", &user, on_key(), &direct, "kms:Decrypt"),
+            ("root CreateGrant", &root, on_key(), &direct, "kms:CreateGrant"),
+            ("any signed caller Decrypt", &anyone, on_key(), &direct, "kms:Decrypt"),
+            ("service Decrypt", &service, on_key(), &direct, "kms:Decrypt"),
+            ("role TagResource", &role, on_key(), &direct, "kms:TagResource"),
+            ("role CreateKey", &role, none(), &direct, "kms:CreateKey"),
+            ("role GenerateRandom", &role, none(), &direct, "kms:GenerateRandom"),
+            ("role CreateAlias, alias half", &role, alias(), &direct, "kms:CreateAlias"),
+            ("role AssumeRole", &role, other(), &direct, "sts:AssumeRole"),
+        ];
+        let mut drawn = String::new();
+        for (at, (name, ..)) in columns.iter().enumerate() {
+            drawn.push_str(&format!("{}{name}\n", "│ ".repeat(at)));
+        }
+        let known = KeyName::ALL.iter().filter(|name| **name != KeyName::Other).map(|name| {
+            let family = name.as_str().ends_with([':', '/']);
+            format!("{}{}", name.as_str(), if family { "x" } else { "" })
+        });
+        for written in known.chain(["kms:NoSuchKey".to_owned(), "s3:prefix".to_owned()]) {
+            let key = ConditionKey::new(&written);
+            let mark = |(_, subject, resource, call, action): &(&str, &Subject, Resource<'_>, &CallFacts, &str)| {
+                let target = Target::new(resource.clone());
+                let mut request = Request::new(Action::parse(action).unwrap(), call);
+                request.unsaid = Unsaid::Open(Presumption::Favourable);
+                let context = RequestContext { subject, target: &target, request: &request, for_key_policy: false };
+                match context.values(&key) {
+                    Values::Unknown => "?",
+                    Values::Absent => "·",
+                    Values::One(_) | Values::Many(_) | Values::Clash(_) => "=",
+                }
+            };
+            let marks: Vec<&str> = columns.iter().map(mark).collect();
+            drawn.push_str(&format!("{}  {written}\n", marks.join(" ")));
+        }
+        insta::assert_snapshot!(drawn);
     }
 }
