@@ -3,6 +3,7 @@
 import signal
 import uuid
 
+import botocore
 import botocore.session
 import pytest
 

@@ -70,6 +70,8 @@ const COMMON_ERRORS: &[&str] = &[
     "NotAuthorizedException",
     // [K44] A key identifier that is no ARN: cryptographic operations take ARNs, too.
     "InvalidArnException",
+    // [K222] ListKeyPolicies has markers, and the model no error for them.
+    "InvalidMarkerException",
     // [K17] Our own failures.
     "KMSInternalException",
 ];

@@ -583,7 +583,7 @@ mod tests {
                 arn,
             };
             // [K230] In whatever state.
-            let state = if number % 2 == 0 { KeyState::Enabled } else { KeyState::PendingDeletion };
+            let state = if number.is_multiple_of(2) { KeyState::Enabled } else { KeyState::PendingDeletion };
             let (tags, description, materials) = (Vec::new(), String::new(), Vec::new());
             let (created_at, deletion_at, rotation) = (jiff::Timestamp::UNIX_EPOCH, None, None);
             Entity::Key(Arc::new(Key { facts, tags, description, state, created_at, deletion_at, materials, rotation }))
