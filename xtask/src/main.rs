@@ -144,20 +144,35 @@ fn test() -> anyhow::Result<()> {
     cargo(&["test", "--workspace"])?;
     let python = venv()?;
     generate(true)?;
+    node_modules()?;
     run(&python, &["-m", "pytest", "-q", "tests/e2e"], &[("KEYWARD_BIN", "target/release/keyward")])
 }
 
-/// The project's own Python environment with the AWS clients, made once and again when what it needs changes.
+/// The project's own Python environment with the AWS clients.
 fn venv() -> anyhow::Result<String> {
-    let (python, stamp, wanted) = (".venv/bin/python", Path::new(".venv/installed.txt"), Path::new("tests/e2e/requirements.txt"));
-    let requirements = std::fs::read_to_string(wanted).context("tests/e2e/requirements.txt")?;
-    if std::fs::read_to_string(stamp).is_ok_and(|installed| installed == requirements) {
-        return Ok(python.to_owned());
-    }
-    run("python3", &["-m", "venv", ".venv"], &[])?;
-    run(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/e2e/requirements.txt"], &[])?;
-    std::fs::write(stamp, requirements).context("the stamp of .venv")?;
+    let python = ".venv/bin/python";
+    when_changed("tests/e2e/requirements.txt", ".venv/installed.txt", || {
+        run("python3", &["-m", "venv", ".venv"], &[])?;
+        run(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/e2e/requirements.txt"], &[])
+    })?;
     Ok(python.to_owned())
+}
+
+/// The AWS clients for JavaScript.
+fn node_modules() -> anyhow::Result<()> {
+    when_changed("tests/e2e/js/package-lock.json", "tests/e2e/js/node_modules/installed.json", || {
+        run("npm", &["ci", "--prefix", "tests/e2e/js", "--no-audit", "--no-fund"], &[])
+    })
+}
+
+/// Installs what a file wants, once and again when the file changes.
+fn when_changed(wanted: &str, stamp: &str, install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let wants = std::fs::read_to_string(wanted).with_context(|| wanted.to_owned())?;
+    if std::fs::read_to_string(stamp).is_ok_and(|installed| installed == wants) {
+        return Ok(());
+    }
+    install()?;
+    std::fs::write(stamp, wants).with_context(|| stamp.to_owned())
 }
 
 /// Prints AWS's model of KMS as the installed clients have it, and their version.
