@@ -21,8 +21,9 @@ pub const BLOB_OVERHEAD: usize = PREFIX_BYTES + OVERHEAD;
 pub const BLOB_BYTES_MAX: usize = 6144;
 
 const MAGIC_BYTES: usize = 5;
-/// Format 1. Its two highest bits complete the `AQICAHh` with which every base64 text of a blob begins (K166).
+/// Formats 1 and 2. Their two highest bits complete the `AQICAHh` with which every base64 text of a blob begins (K166).
 const FORMAT: u8 = 0x41;
+const FORMAT_DOUBLE: u8 = 0x42;
 const ACCOUNT_BYTES: usize = 6;
 /// Zeros that keep the constant head at 32 bytes and the whole at AWS's length.
 const HEAD_PAD_BYTES: usize = 8;
@@ -43,6 +44,24 @@ impl BlobKind {
         match self {
             Self::Encrypt => [1, 2, 2, 0, 0x78],
             Self::DataKey => [1, 2, 3, 0, 0x78],
+        }
+    }
+}
+
+/// How many layers a blob has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// Our own material's.
+    Single,
+    /// Our own material's, and an external key's over it (K146).
+    Double,
+}
+
+impl Form {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Single => FORMAT,
+            Self::Double => FORMAT_DOUBLE,
         }
     }
 }
@@ -134,8 +153,8 @@ impl Head {
         let kind = [BlobKind::Encrypt, BlobKind::DataKey].into_iter().find(|kind| kind.magic() == *magic).ok_or(NotABlob)?;
         let ([format, form], rest) = rest.split_first_chunk::<2>().ok_or(NotABlob)?;
         let multi_region = match (*format, *form) {
-            (FORMAT, 0) => false,
-            (FORMAT, 1) => true,
+            (FORMAT | FORMAT_DOUBLE, 0) => false,
+            (FORMAT | FORMAT_DOUBLE, 1) => true,
             _ => return Err(NotABlob),
         };
         let (key, rest) = rest.split_first_chunk::<16>().ok_or(NotABlob)?;
@@ -155,11 +174,20 @@ impl Head {
         format!("{:012}", self.account)
     }
 
-    fn encode(&self) -> [u8; PREFIX_BYTES] {
+    /// What follows the head of a blob of this form.
+    pub(crate) fn behind(blob: &[u8], form: Form) -> Result<&[u8], NotABlob> {
+        Self::parse(blob)?;
+        match blob.get(MAGIC_BYTES) {
+            Some(byte) if *byte == form.byte() => blob.get(PREFIX_BYTES..).ok_or(NotABlob),
+            _ => Err(NotABlob),
+        }
+    }
+
+    pub(crate) fn encode(&self, form: Form) -> [u8; PREFIX_BYTES] {
         let mut prefix = [0; PREFIX_BYTES];
         let [_, _, account @ ..] = self.account.to_be_bytes();
         let parts: [&[u8]; 6] =
-            [&self.kind.magic(), &[FORMAT, self.key_id.form_byte()], &self.key_id.bytes, &account, &[0; HEAD_PAD_BYTES], self.material_id.as_bytes()];
+            [&self.kind.magic(), &[form.byte(), self.key_id.form_byte()], &self.key_id.bytes, &account, &[0; HEAD_PAD_BYTES], self.material_id.as_bytes()];
         for (slot, byte) in prefix.iter_mut().zip(parts.into_iter().flatten()) {
             *slot = *byte;
         }
@@ -183,7 +211,7 @@ pub fn seal(
         return Err(SealFailed::PlaintextTooLong { len: plaintext.len(), max });
     }
     let key = material.symmetric().ok_or(SealFailed::Cipher)?;
-    envelope::seal(key, Label::Blob, &head.encode(), &context.encode(), plaintext, entropy)
+    envelope::seal(key, Label::Blob, &head.encode(Form::Single), &context.encode(), plaintext, entropy)
 }
 
 /// Decrypts with the material that the head names.
@@ -191,7 +219,7 @@ pub fn seal(
 /// # Errors
 /// [`OpenFailed`], whatever the reason (T37).
 pub fn open(blob: &[u8], material: &KeyMaterial, context: &EncryptionContext) -> Result<Plaintext, OpenFailed> {
-    Head::parse(blob).map_err(|_| OpenFailed)?;
+    Head::behind(blob, Form::Single).map_err(|_| OpenFailed)?;
     let key = material.symmetric().ok_or(OpenFailed)?;
     envelope::open(key, Label::Blob, PREFIX_BYTES, &context.encode(), blob).map(Plaintext::new)
 }

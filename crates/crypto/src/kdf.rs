@@ -12,6 +12,8 @@ use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithm, KbkdfCtrHmacAlgorithmId, get_kbkdf_c
 pub(crate) enum Label {
     /// Key and commitment of one ciphertext blob, from key material.
     Blob,
+    /// Key of one message of an external key manager, from key material.
+    ExternalKey,
     /// Name of a key material, from the material.
     MaterialId,
     /// Key and commitment of one sealed value, from a purpose key.
@@ -25,6 +27,7 @@ pub(crate) enum Label {
     SealMarker,
     SealGrantToken,
     SealAuthorizationMessage,
+    SealKeyStoreSecret,
 }
 
 impl Label {
@@ -32,6 +35,7 @@ impl Label {
     fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Blob => b"keyward/blob/1",
+            Self::ExternalKey => b"keyward/external-key/1",
             Self::MaterialId => b"keyward/material-id/1",
             Self::Sealed => b"keyward/sealed/1",
             Self::KeyCheckValue => b"keyward/root/check-value/1",
@@ -41,6 +45,7 @@ impl Label {
             Self::SealMarker => b"keyward/root/marker/1",
             Self::SealGrantToken => b"keyward/root/grant-token/1",
             Self::SealAuthorizationMessage => b"keyward/root/authorization-message/1",
+            Self::SealKeyStoreSecret => b"keyward/root/key-store-secret/1",
         }
     }
 }
@@ -122,6 +127,8 @@ mod tests {
             Label::SealMarker,
             Label::SealGrantToken,
             Label::SealAuthorizationMessage,
+            Label::SealKeyStoreSecret,
+            Label::ExternalKey,
         ];
         let keys: std::collections::BTreeSet<[u8; 32]> = labels
             .iter()

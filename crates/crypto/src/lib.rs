@@ -29,6 +29,7 @@ mod der;
 mod elliptic;
 mod entropy;
 mod envelope;
+mod external;
 mod gaps;
 mod hex;
 mod kdf;
@@ -48,6 +49,10 @@ pub use context::{ENCRYPTION_CONTEXT_BYTES_MAX, EncryptionContext};
 pub use elliptic::PeerRejected;
 pub use entropy::{Entropy, EntropyFailed, random_bytes};
 pub use envelope::{OpenFailed, SealFailed};
+pub use external::{
+    EXTERNAL_AAD_BYTES_MAX, EXTERNAL_METADATA_BYTES_MAX, EXTERNAL_PLAINTEXT_BYTES_MAX, ExternalCiphertext, decrypt_as_manager, encrypt_as_manager,
+    external_aad, may_be_of, open_inner, seal_inner,
+};
 pub use material::{GenerateFailed, IncorrectMaterial, KeyMaterial, MaterialId, ParseMaterialIdError, Unfit};
 pub use plaintext::Plaintext;
 pub use public_key::{InvalidPublicKey, PublicKey};

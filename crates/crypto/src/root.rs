@@ -32,15 +32,18 @@ pub enum Purpose {
     GrantToken,
     /// Authorization messages handed to clients.
     AuthorizationMessage,
+    /// Credentials and passwords of custom key stores, and of those to whom we are one, at rest.
+    KeyStoreSecret,
 }
 
-const PURPOSES: [(Purpose, Label); 6] = [
+const PURPOSES: [(Purpose, Label); 7] = [
     (Purpose::KeyMaterial, Label::SealKeyMaterial),
     (Purpose::AccessKeySecret, Label::SealAccessKeySecret),
     (Purpose::SessionToken, Label::SealSessionToken),
     (Purpose::Marker, Label::SealMarker),
     (Purpose::GrantToken, Label::SealGrantToken),
     (Purpose::AuthorizationMessage, Label::SealAuthorizationMessage),
+    (Purpose::KeyStoreSecret, Label::SealKeyStoreSecret),
 ];
 
 /// The 256-bit key above all others. Kept in a file of its own, away from the data.
