@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The store keeps the root key's check value, a noun of crypto.
     ("keyward-store", &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service"]),
     // The listener fills in how a call came (`CallFacts`) and knows operations by name: nouns of authz, never its decisions.
-    ("keyward-wire", &["keyward-policy", "keyward-authz", "keyward-service"]),
+    // The protocol of external key stores carries the parts of a ciphertext, a noun of crypto.
+    ("keyward-wire", &["keyward-policy", "keyward-authz", "keyward-crypto", "keyward-service"]),
     (
         "keyward",
         &[

@@ -186,8 +186,14 @@ impl Head {
     pub(crate) fn encode(&self, form: Form) -> [u8; PREFIX_BYTES] {
         let mut prefix = [0; PREFIX_BYTES];
         let [_, _, account @ ..] = self.account.to_be_bytes();
-        let parts: [&[u8]; 6] =
-            [&self.kind.magic(), &[form.byte(), self.key_id.form_byte()], &self.key_id.bytes, &account, &[0; HEAD_PAD_BYTES], self.material_id.as_bytes()];
+        let parts: [&[u8]; 6] = [
+            &self.kind.magic(),
+            &[form.byte(), self.key_id.form_byte()],
+            &self.key_id.bytes,
+            &account,
+            &[0; HEAD_PAD_BYTES],
+            self.material_id.as_bytes(),
+        ];
         for (slot, byte) in prefix.iter_mut().zip(parts.into_iter().flatten()) {
             *slot = *byte;
         }

@@ -23,6 +23,9 @@ pub const EXTERNAL_AAD_BYTES_MAX: usize = 8192;
 /// Most bytes of metadata of an external ciphertext (K144).
 pub const EXTERNAL_METADATA_BYTES_MAX: usize = 20;
 
+/// Bytes that the inner layer adds to a plaintext.
+pub const INNER_OVERHEAD: usize = OVERHEAD;
+
 const TAG_BYTES: usize = 16;
 /// The first byte of the metadata that our own key manager adds, then N, then the first bytes of the material's id.
 const METADATA_FORMAT: u8 = 1;
@@ -95,14 +98,8 @@ impl ExternalCiphertext {
             return Err(SealFailed::Cipher);
         }
         let lengths = [&self.initialization_vector, &self.metadata].map(|part| u8::try_from(part.len()).unwrap_or(u8::MAX));
-        let parts: [&[u8]; 6] = [
-            &head.encode(Form::Double),
-            &lengths,
-            &self.initialization_vector,
-            &self.authentication_tag,
-            &self.metadata,
-            &self.ciphertext,
-        ];
+        let parts: [&[u8]; 6] =
+            [&head.encode(Form::Double), &lengths, &self.initialization_vector, &self.authentication_tag, &self.metadata, &self.ciphertext];
         Ok(parts.concat())
     }
 }

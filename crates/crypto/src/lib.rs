@@ -50,8 +50,8 @@ pub use elliptic::PeerRejected;
 pub use entropy::{Entropy, EntropyFailed, random_bytes};
 pub use envelope::{OpenFailed, SealFailed};
 pub use external::{
-    EXTERNAL_AAD_BYTES_MAX, EXTERNAL_METADATA_BYTES_MAX, EXTERNAL_PLAINTEXT_BYTES_MAX, ExternalCiphertext, decrypt_as_manager, encrypt_as_manager,
-    external_aad, may_be_of, open_inner, seal_inner,
+    EXTERNAL_AAD_BYTES_MAX, EXTERNAL_METADATA_BYTES_MAX, EXTERNAL_PLAINTEXT_BYTES_MAX, ExternalCiphertext, INNER_OVERHEAD, decrypt_as_manager,
+    encrypt_as_manager, external_aad, may_be_of, open_inner, seal_inner,
 };
 pub use material::{GenerateFailed, IncorrectMaterial, KeyMaterial, MaterialId, ParseMaterialIdError, Unfit};
 pub use plaintext::Plaintext;

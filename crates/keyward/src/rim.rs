@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use keyward_crypto::{Entropy, EntropyFailed, RootKey};
-use keyward_service::{Clock, Env};
+use keyward_service::{Clock, Env, NothingOutside};
 use keyward_store::private_file;
 use zeroize::Zeroizing;
 
@@ -32,9 +32,14 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// The real clock and the operating system's randomness.
+/// The operating system's clock, for whoever needs it beside the environment of calls.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The real clock and the operating system's randomness; nothing outside is reached.
 pub(crate) fn env() -> Env {
-    Env { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    Env { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), outside: Arc::new(NothingOutside) }
 }
 
 fn platform() -> anyhow::Result<directories::ProjectDirs> {

@@ -9,8 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_policy::{AccountId, Partition};
-use keyward_service::{Health, Host, RequestRates, Store, admin};
-use keyward_store::{MemoryStore, SqliteStore};
+use keyward_service::{Env, Health, Host, RequestRates, Store, admin, kms};
+use keyward_store::{MemoryStore, SqliteStore, private_file};
+use keyward_wire::tls;
+use keyward_wire::xks::client::Proxies;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,6 +48,8 @@ pub(crate) struct ServeArgs {
     /// Bring the estate to what this file says, at every start; `keyward seed schema` describes it
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    #[command(flatten)]
+    key_stores: KeyStoreArgs,
     /// Accounts to make at the first start [default: one with a random number]
     #[arg(long, value_delimiter = ',', value_name = "ID,ID…")]
     accounts: Vec<AccountId>,
@@ -53,6 +57,45 @@ pub(crate) struct ServeArgs {
     /// per second, or several of them; each account and Region by itself
     #[arg(long, value_name = "aws|NAME=RATE,…", env = "KEYWARD_REQUEST_QUOTAS")]
     request_quotas: Option<RequestRates>,
+}
+
+/// How custom key stores are reached.
+#[derive(Args)]
+struct KeyStoreArgs {
+    /// Certificate authorities (PEM) by which proxies of external key stores are checked [default: those that the platform trusts]
+    #[arg(long, value_name = "FILE")]
+    xks_ca: Option<PathBuf>,
+    /// Certificate (PEM) that is shown to proxies of external key stores
+    #[arg(long, value_name = "FILE", requires = "xks_client_key")]
+    xks_client_certificate: Option<PathBuf>,
+    /// Private key (PEM) of that certificate
+    #[arg(long, value_name = "FILE", requires = "xks_client_certificate")]
+    xks_client_key: Option<PathBuf>,
+    /// Milliseconds that a proxy of an external key store has for an answer, one retry included; AWS gives 250
+    #[arg(long, value_name = "MS", default_value_t = 250)]
+    xks_timeout_ms: u64,
+    /// Take external key stores with http:// endpoints on loopback addresses
+    #[arg(long)]
+    xks_allow_http: bool,
+}
+
+impl KeyStoreArgs {
+    fn outside(&self) -> anyhow::Result<Proxies> {
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let roots = self.xks_ca.as_ref().map(read).transpose()?;
+        let certificates = self.xks_client_certificate.as_ref().map(read).transpose()?;
+        let key = self.xks_client_key.as_ref().map(|path| private_file::read(path).with_context(|| format!("cannot read {}", path.display())));
+        let own = certificates.zip(key.transpose()?);
+        let tls = move || {
+            let own = own.as_ref().map(|(certificates, key)| tls::Identity { certificates, key });
+            tls::client(roots.as_deref(), own)
+        };
+        if self.xks_ca.is_some() || self.xks_client_certificate.is_some() {
+            // What was named is looked at before anything is served.
+            tls().context("the certificates for external key stores")?;
+        }
+        Ok(Proxies::new(Box::new(tls), rim::clock(), Duration::from_millis(self.xks_timeout_ms), self.xks_allow_http))
+    }
 }
 
 fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
@@ -107,7 +150,8 @@ fn open(arguments: &ServeArgs) -> anyhow::Result<Host> {
         let root = rim::root_key(&arguments.root_key(&data)?, &data)?;
         (Box::new(SqliteStore::open(&data)?), root)
     };
-    let host = Host::open(store, root, rim::env())?;
+    let outside = Arc::new(arguments.key_stores.outside()?);
+    let host = Host::open(store, root, Env { outside, ..rim::env() })?;
     if let Some(rates) = &arguments.request_quotas {
         host.limit_requests(rates.clone());
     }
@@ -132,6 +176,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
             Some(admin_socket::serve(host.clone(), place)?)
         }
     };
+    kms::settle_all(host);
     let time = tokio::spawn(keep_time(host.clone()));
     let health = tokio::spawn(tell_health(host.clone()));
     out::announce(format!("keyward is ready on http://{address}"));

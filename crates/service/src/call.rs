@@ -14,6 +14,7 @@ use crate::caller::Caller;
 use crate::entities::{Change, Key};
 use crate::env::Env;
 use crate::error::Error;
+use crate::outside::Conversation;
 use crate::quotas::{self, RequestQuotas};
 use crate::state::State;
 use crate::trail::ServiceEvent;
@@ -74,6 +75,14 @@ pub trait Operate: Send + 'static {
         None
     }
 
+    /// The same input once more, for operations that may have to wait for a key store outside and then begin again.
+    fn again(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -121,6 +130,14 @@ fn camel(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// The members of both.
+fn together(before: &RawValue, added: &RawValue) -> Option<Box<RawValue>> {
+    let members = |data: &RawValue| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(data.get()).unwrap_or_default();
+    let mut all = members(before);
+    all.extend(members(added));
+    raw(&all)
+}
+
 /// What the trail keeps of a refusal.
 #[derive(serde::Serialize)]
 pub(crate) struct Refused {
@@ -157,6 +174,8 @@ pub struct Call<'h> {
     pub(crate) events: Vec<ServiceEvent>,
     /// Where calls are counted, if they are; once counted in a quota that keys share, no more.
     pub(crate) quotas: Option<&'h RequestQuotas>,
+    /// What was asked outside, and heard.
+    pub(crate) conversation: Conversation,
     pub(crate) rehearsal: Option<Rehearsal<'h>>,
 }
 
@@ -230,7 +249,11 @@ impl<'h> Call<'h> {
 
     /// Adds `additionalEventData` to the call's record (A1010).
     pub fn remark(&mut self, data: &impl serde::Serialize) {
-        self.additional = raw(data);
+        let added = raw(data).filter(|data| data.get() != "{}");
+        self.additional = match (self.additional.take(), added) {
+            (Some(before), Some(added)) => together(&before, &added),
+            (before, added) => added.or(before),
+        };
     }
 
     /// Records what KMS does by itself in consequence of the call, behind the call's own record (A1011).

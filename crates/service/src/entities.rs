@@ -1,5 +1,6 @@
 //! What an estate is made of, each thing as it is stored: one row, replaced whole.
 
+mod key_store;
 mod organization;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use keyward_crypto::{MaterialId, Sealed};
 use keyward_policy::{AccountId, Arn, Partition, Policy, Region};
 use serde::{Deserialize, Serialize};
 
+pub use key_store::{Backing, Connection, ConnectionError, Connectivity, CustomKeyStore, InStore, XksProxy};
 pub use organization::{
     AccountCreation, Handshake, HandshakeState, JoinedMethod, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
 };
@@ -338,6 +340,12 @@ pub struct Key {
     /// When it rotates by itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationSchedule>,
+    /// The custom key store that it is in, if it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_store: Option<InStore>,
+    /// Whether that store is not connected now: known to the state, not stored (K139).
+    #[serde(skip)]
+    pub unavailable: bool,
 }
 
 impl Key {
@@ -358,6 +366,14 @@ impl Key {
             // [K103] Of a key that is disabled nothing rotates; what was due then is due at once when it is enabled.
             KeyState::Enabled | KeyState::Updating => self.rotation.map(|schedule| schedule.next_at),
             KeyState::Creating | KeyState::Disabled | KeyState::PendingImport | KeyState::PendingReplicaDeletion | KeyState::Unavailable => None,
+        }
+    }
+
+    /// Its state as it shows: a key that could be used, but for its store, is unavailable (K139).
+    pub fn shown_state(&self) -> KeyState {
+        match self.state {
+            KeyState::Enabled | KeyState::Disabled | KeyState::Updating if self.unavailable => KeyState::Unavailable,
+            state => state,
         }
     }
 }
@@ -541,6 +557,7 @@ entities! {
     AccountCreation(AccountCreation) = "account-creation",
     Handshake(Handshake) = "handshake",
     VpcEndpoint(VpcEndpoint) = "vpc-endpoint",
+    CustomKeyStore(CustomKeyStore) = "custom-key-store",
 }
 
 /// The first byte of every stored entity.
@@ -581,6 +598,7 @@ pub enum EntityKey {
     AccountCreation(String),
     Handshake(String),
     VpcEndpoint(String),
+    CustomKeyStore(AccountId, Region, String),
 }
 
 impl EntityKey {
@@ -604,6 +622,7 @@ impl EntityKey {
             Self::AccountCreation(_) => EntityKind::AccountCreation,
             Self::Handshake(_) => EntityKind::Handshake,
             Self::VpcEndpoint(_) => EntityKind::VpcEndpoint,
+            Self::CustomKeyStore(..) => EntityKind::CustomKeyStore,
         }
     }
 
@@ -624,6 +643,7 @@ impl EntityKey {
             Self::ManagedPolicy(arn) => arn.clone(),
             Self::Key(arn) => arn.to_string(),
             Self::Alias(account, region, name) => format!("{account}/{region}/{name}"),
+            Self::CustomKeyStore(account, region, id) => format!("{account}/{region}/{id}"),
             Self::Grant(key, id) => format!("{key}/{id}"),
         }
     }
@@ -650,6 +670,7 @@ impl Entity {
             Self::AccountCreation(creation) => EntityKey::AccountCreation(creation.id.clone()),
             Self::Handshake(handshake) => EntityKey::Handshake(handshake.id.clone()),
             Self::VpcEndpoint(endpoint) => EntityKey::VpcEndpoint(endpoint.id.clone()),
+            Self::CustomKeyStore(store) => EntityKey::CustomKeyStore(store.account, store.region.clone(), store.id.clone()),
         }
     }
 }

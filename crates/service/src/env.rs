@@ -1,9 +1,11 @@
-//! The world that operations may touch: a clock and chance, and nothing else.
+//! The world that operations may touch: a clock, chance, and key stores outside.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use keyward_crypto::Entropy;
+
+use crate::outside::Outside;
 
 /// The clock port. The implementation at the rim never lets an expired thing come back to life (T5).
 pub trait Clock: Send + Sync {
@@ -11,11 +13,13 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// Clock and chance, given to every call: a run with the same clock and the same seed repeats itself.
+/// Clock, chance and what is outside, given to every call: a run with the same of each repeats itself.
 #[derive(Clone)]
 pub struct Env {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Key stores outside.
+    pub outside: Arc<dyn Outside>,
 }

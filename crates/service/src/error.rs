@@ -1,11 +1,13 @@
 //! What can go wrong, in our words; `aws` turns it into AWS's.
 
 mod aws;
+mod key_stores;
 mod organizations;
 
 use keyward_authz::KeyArn;
 
 pub use aws::AwsError;
+pub use key_stores::{KeyStoreError, ProxyFailure};
 pub use organizations::{OrganizationsCode, OrganizationsReason};
 
 /// Why a call fails. The caller's mistakes, mostly; [`Internal`](Self::Internal) and [`Unrecorded`](Self::Unrecorded) are ours.
@@ -159,8 +161,14 @@ pub enum Error {
     /// Too many calls in too short a time (K232).
     #[error("too many calls")]
     Throttled,
+    /// A custom key store, or what is behind it, refuses (K137) (K146).
+    #[error("{0:?}")]
+    KeyStore(KeyStoreError),
 
     // Ours.
+    /// Not an end: the operation begins again when a key store outside has answered.
+    #[error("waiting for a key store outside")]
+    Waiting,
     /// A bug, or chance and vault failing. Nothing was changed; the text is for the log, not for the caller.
     #[error("internal: {0}")]
     Internal(&'static str),

@@ -19,10 +19,11 @@ use zeroize::Zeroizing;
 
 use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Operate, Origin, Rehearsal, undecided};
 use crate::caller::{Caller, Identity, Session};
-use crate::entities::{AccessKeyOwner, Change};
+use crate::entities::{AccessKeyOwner, Change, CustomKeyStore, Entity};
 use crate::env::Env;
 use crate::error::{AwsError, Error};
 use crate::kms;
+use crate::outside::{Conversation, Question, Topic};
 use crate::quotas::{self, RequestQuotas, RequestRates};
 use crate::state::State;
 use crate::store::{Commit, Row, Store, StoreError};
@@ -285,38 +286,71 @@ impl Host {
     }
 
     /// Runs an operation. `done` is called exactly once, after the call's record is durable (or cannot be).
-    pub fn perform<I: Operate>(&self, origin: Origin, input: I, done: impl FnOnce(Result<I::Output, Error>) + Send + 'static) {
+    pub fn perform<I: Operate>(self: &Arc<Self>, origin: Origin, input: I, done: impl FnOnce(Result<I::Output, Error>) + Send + 'static) {
+        self.attempt(Attempt { origin, input, conversation: Conversation::default() }, done);
+    }
+
+    /// Runs an operation from its beginning, with what was heard from key stores outside so far.
+    fn attempt<I: Operate, D>(self: &Arc<Self>, attempt: Attempt<I>, done: D)
+    where
+        D: FnOnce(Result<I::Output, Error>) + Send + 'static,
+    {
         if self.has_failed() {
             return done(Err(Error::Unrecorded));
         }
         if let Err(error) = self.keep_time() {
             return done(Err(error));
         }
-        if I::MUTATES {
+        let waiting = if I::MUTATES {
             let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
             let state = head.clone();
-            if let Some(next) = self.run(&state, origin, input, done) {
-                *head = next;
+            match self.run(&state, attempt, done) {
+                Ran::Queued(next) => {
+                    *head = next.unwrap_or(state);
+                    None
+                }
+                Ran::Waiting(waiting) => Some(waiting),
             }
         } else {
             let state = self.published.load_full();
-            self.run(&state, origin, input, done);
-        }
+            match self.run(&state, attempt, done) {
+                Ran::Queued(_) => None,
+                Ran::Waiting(waiting) => Some(waiting),
+            }
+        };
+        // Nothing is held while somebody outside thinks.
+        let Some(waiting) = waiting else { return };
+        let Waiting { mut attempt, topic, question, done } = *waiting;
+        let host = self.clone();
+        let then = move |reply| {
+            attempt.conversation.hear(topic, reply);
+            host.attempt(attempt, done);
+        };
+        self.env.outside.ask(question, Box::new(then));
     }
 
-    /// Runs the operation on one revision and queues what it leaves. Returns the next revision, if there is one.
-    fn run<I: Operate>(
-        &self,
-        state: &Arc<State>,
-        mut origin: Origin,
-        input: I,
-        done: impl FnOnce(Result<I::Output, Error>) + Send + 'static,
-    ) -> Option<Arc<State>> {
+    /// Runs the operation on one revision and queues what it leaves.
+    fn run<I: Operate, D>(self: &Arc<Self>, state: &Arc<State>, attempt: Attempt<I>, done: D) -> Ran<I, D>
+    where
+        D: FnOnce(Result<I::Output, Error>) + Send + 'static,
+    {
+        let Attempt { mut origin, input, conversation } = attempt;
         let now = self.now();
         origin.facts.time = Some(now);
         let request_parameters = input.request_parameters();
-        let mut tale = Tale::default();
-        let result = self.operate(state, &origin, now, input, &mut tale);
+        // Only where there are key stores outside, or one is about to be, can an operation have to begin again.
+        let again = if I::MUTATES || state.all_custom_key_stores().next().is_some() { input.again() } else { None };
+        let mut tale = Tale { conversation, ..Tale::default() };
+        let mut result = self.operate(state, &origin, now, input, &mut tale);
+        if matches!(result, Err(Error::Waiting)) {
+            match (again, tale.conversation.open_question()) {
+                (Some(input), Some((topic, question))) => {
+                    let attempt = Attempt { origin, input, conversation: tale.conversation };
+                    return Ran::Waiting(Box::new(Waiting { attempt, topic, question, done }));
+                }
+                _ => result = Err(Error::Internal("an operation waits that cannot begin again")),
+            }
+        }
         let (result, changes) = match result {
             Ok(outcome) => (Ok(outcome.output), outcome.changes),
             Err(error) => (Err(error), Vec::new()),
@@ -325,9 +359,10 @@ impl Host {
             Ok(rows) => rows,
             Err(error) => {
                 done(Err(error));
-                return None;
+                return Ran::Queued(None);
             }
         };
+        let settling = settling(&changes);
         let next = (!changes.is_empty()).then(|| Arc::new(state.with(&changes)));
         let error = result.as_ref().err().map(|error| error.worded_by(I::SERVICE));
         // A refusal is explained whatever it was that refused.
@@ -356,8 +391,16 @@ impl Host {
         let mut records = records(&told, || self.new_event_id());
         records.extend(tale.events.iter().map(|event| event.record(now, self.new_event_id())));
         let commit = Commit { rows, records };
-        let done = Done::Answer(Box::new(move |committed| done(committed.and(result))));
-        self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten()
+        // Nobody but the answer keeps the host alive for what comes after it.
+        let host = (!settling.is_empty()).then(|| self.clone());
+        let done = Done::Answer(Box::new(move |committed: Result<(), Error>| {
+            let is_committed = committed.is_ok();
+            done(committed.and(result));
+            if let Some(host) = host.filter(|_| is_committed) {
+                settling.iter().for_each(|store| kms::settle(&host, store));
+            }
+        }));
+        Ran::Queued(self.enqueue(Pending { commit, next: next.clone(), done }).then_some(next).flatten())
     }
 
     fn operate<I: Operate>(
@@ -375,7 +418,11 @@ impl Host {
             let sentence = format!("User: {caller} is not authorized to perform: {service}:{name} {CREDENTIALS_OF_THIS_KIND}");
             return Err(Error::AccessDenied { sentence });
         }
-        self.count(origin, caller, I::SERVICE, I::NAME, now)?;
+        // A call that begins again is one call.
+        let is_new = tale.conversation.is_new();
+        if is_new {
+            self.count(origin, caller, I::SERVICE, I::NAME, now)?;
+        }
         let mut call = Call {
             state,
             env: &self.env,
@@ -390,11 +437,13 @@ impl Host {
             explanation: None,
             stopped_at_endpoint: false,
             events: Vec::new(),
-            quotas: self.quotas.get(),
+            quotas: self.quotas.get().filter(|_| is_new),
+            conversation: std::mem::take(&mut tale.conversation),
             rehearsal: None,
         };
         let result = input.operate(&mut call);
         *tale = Tale {
+            conversation: call.conversation,
             resources: call.resources,
             additional: call.additional,
             explanation: call.explanation.and_then(|explanation| serde_json::to_string(&explanation).ok()),
@@ -441,6 +490,7 @@ impl Host {
             stopped_at_endpoint: false,
             events: Vec::new(),
             quotas: None,
+            conversation: Conversation::default(),
             rehearsal: Some(rehearsal),
         };
         let result = act(&mut call);
@@ -520,6 +570,20 @@ impl Host {
         };
         receiver.recv().map_err(|_| Error::Unrecorded)??;
         Ok(output)
+    }
+
+    /// Changes the estate when nobody waits for it: what became of something that a call began.
+    pub(crate) fn change_soon(&self, decide: impl FnOnce(&State) -> Vec<Change>) {
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = decide(&head);
+        let Ok(rows) = encode(&changes) else { return };
+        if !changes.is_empty() {
+            let next = Arc::new(head.with(&changes));
+            let (commit, done) = (Commit { rows, records: Vec::new() }, Done::Answer(Box::new(drop)));
+            if self.enqueue(Pending { commit, next: Some(next.clone()), done }) {
+                *head = next;
+            }
+        }
     }
 
     /// Hands a call to the writer; one that cannot be handed over is told so.
@@ -635,6 +699,38 @@ struct Tale {
     explanation: Option<String>,
     stopped_at_endpoint: bool,
     events: Vec<ServiceEvent>,
+    conversation: Conversation,
+}
+
+/// An operation about to be run from its beginning.
+struct Attempt<I> {
+    origin: Origin,
+    input: I,
+    conversation: Conversation,
+}
+
+/// What became of a run.
+enum Ran<I, D> {
+    /// The call is over but for its commit; the next revision, if it leads to one.
+    Queued(Option<Arc<State>>),
+    /// A key store outside must be asked first. Nothing was recorded.
+    Waiting(Box<Waiting<I, D>>),
+}
+
+struct Waiting<I, D> {
+    attempt: Attempt<I>,
+    topic: Topic,
+    question: Question,
+    done: D,
+}
+
+/// The stores of which more is to be done than to keep them.
+fn settling(changes: &[Change]) -> Vec<Arc<CustomKeyStore>> {
+    let in_transition = |change: &Change| match change {
+        Change::Put(Entity::CustomKeyStore(store)) if store.connection.is_in_transition() => Some(store.clone()),
+        _ => None,
+    };
+    changes.iter().filter_map(in_transition).collect()
 }
 
 fn encode(changes: &[Change]) -> Result<Vec<Row>, Error> {

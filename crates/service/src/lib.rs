@@ -20,6 +20,7 @@ pub mod iam;
 mod json_line;
 pub mod kms;
 pub mod organizations;
+mod outside;
 mod paging;
 mod placement;
 mod principals;
@@ -38,13 +39,17 @@ pub use aws_managed::AwsManagedPolicy;
 pub use call::{Call, Nothing, Operate, Origin, Outcome};
 pub use caller::{Caller, Identity, Session, SessionDoor, SessionKind, SessionPolicy};
 pub use entities::{
-    AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Change, DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group,
-    Handshake, HandshakeState, InlinePolicies, JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy,
-    OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role, Rotation, RotationKind, RotationSchedule, Tags, User, VpcEndpoint, alias_arn,
+    AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Backing, Change, Connection, ConnectionError, Connectivity, CustomKeyStore,
+    DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, Handshake, HandshakeState, InStore, InlinePolicies, JoinedMethod, Key,
+    KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role,
+    Rotation, RotationKind, RotationSchedule, Tags, User, VpcEndpoint, XksProxy, alias_arn,
 };
 pub use env::{Clock, Env};
-pub use error::{AwsError, Error, IamCode, OrganizationsCode, OrganizationsReason};
+pub use error::{AwsError, Error, IamCode, KeyStoreError, OrganizationsCode, OrganizationsReason, ProxyFailure};
 pub use host::{Answers, AuthenticateError, Health, Host, OpenError, SecretKey};
+pub use outside::{
+    ExternalKeyMetadata, NothingOutside, Outside, ProxyAddress, ProxyHealth, ProxyRequest, Question as OutsideQuestion, Reply, RequestMetadata, Then,
+};
 pub use question::{Answer, Question, QuestionError, ask};
 pub use quotas::{ParseRatesError, RequestRates};
 pub use state::State;

@@ -274,6 +274,11 @@ impl Asked {
 fn complete(operation: Operation, members: &mut Map<String, Value>, call: &Call<'_>) -> Result<(), Error> {
     let blob = || blob_of_nobody(call).map(|blob| data_encoding::BASE64.encode(&blob).into());
     let (name, value) = match operation {
+        Operation::ConnectCustomKeyStore
+        | Operation::DeleteCustomKeyStore
+        | Operation::DisconnectCustomKeyStore
+        | Operation::UpdateCustomKeyStore => ("CustomKeyStoreId", "-".into()),
+        Operation::CreateCustomKeyStore => return complete_store(members),
         Operation::Encrypt => ("Plaintext", "".into()),
         Operation::Decrypt | Operation::ReEncrypt => ("CiphertextBlob", blob()?),
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext if members.contains_key("NumberOfBytes") => return Ok(()),
@@ -288,6 +293,13 @@ fn complete(operation: Operation, members: &mut Map<String, Value>, call: &Call<
         _ => return Ok(()),
     };
     members.entry(name).or_insert(value);
+    Ok(())
+}
+
+fn complete_store(members: &mut Map<String, Value>) -> Result<(), Error> {
+    for (name, value) in [("CustomKeyStoreName", "-"), ("CloudHsmClusterId", "-"), ("TrustAnchorCertificate", "-"), ("KeyStorePassword", "-")] {
+        members.entry(name).or_insert_with(|| value.into());
+    }
     Ok(())
 }
 

@@ -13,8 +13,8 @@ use keyward_policy::{AccountId, Partition, Region};
 use crate::aws_managed;
 use crate::caller::{Caller, Identity, Session};
 use crate::entities::{
-    AccessKey, Account, AccountCreation, Alias, Change, Door, Entity, EntityKey, Group, Handshake, InlinePolicies, Key, ManagedPolicy, Member,
-    Organization, OrganizationPolicy, OrganizationalUnit, Role, User, VpcEndpoint,
+    AccessKey, Account, AccountCreation, Alias, Change, Connection, CustomKeyStore, Door, Entity, EntityKey, Group, Handshake, InlinePolicies, Key,
+    ManagedPolicy, Member, Organization, OrganizationPolicy, OrganizationalUnit, Role, User, VpcEndpoint,
 };
 use crate::placement::{Placement, Placements, placements};
 
@@ -49,6 +49,7 @@ pub struct State {
     account_creations: OrdMap<String, Arc<AccountCreation>>,
     handshakes: OrdMap<String, Arc<Handshake>>,
     vpc_endpoints: OrdMap<String, Arc<VpcEndpoint>>,
+    custom_key_stores: OrdMap<(AccountId, Region, String), Arc<CustomKeyStore>>,
     /// What the organizations come to for each account: found when somebody asks first after anything in them changed.
     /// INVARIANT: revisions that share it have the same organizations.
     placements: Arc<OnceLock<Placements>>,
@@ -131,8 +132,12 @@ impl State {
             }
             Entity::Key(mut key) => {
                 let place = place(key.arn());
-                // Aliases live in the state, not in the stored key.
+                // Aliases live in the state, not in the stored key; so does whether its store is connected.
                 let aliases = self.keys.get(&place).map(|old| old.facts.aliases.clone()).unwrap_or_default();
+                let unavailable = self.is_out_of_reach(&key);
+                if key.unavailable != unavailable {
+                    Arc::make_mut(&mut key).unavailable = unavailable;
+                }
                 if key.facts.aliases != aliases {
                     Arc::make_mut(&mut key).facts.aliases = aliases;
                 }
@@ -177,6 +182,11 @@ impl State {
             }
             Entity::VpcEndpoint(endpoint) => {
                 self.vpc_endpoints.insert(endpoint.id.clone(), endpoint);
+            }
+            Entity::CustomKeyStore(store) => {
+                let (account, region, id) = (store.account, store.region.clone(), store.id.clone());
+                self.custom_key_stores.insert((account, region.clone(), id.clone()), store);
+                self.reach(account, &region, &id);
             }
         }
     }
@@ -241,6 +251,10 @@ impl State {
             EntityKey::VpcEndpoint(id) => {
                 self.vpc_endpoints.remove(id);
             }
+            EntityKey::CustomKeyStore(account, region, id) => {
+                self.custom_key_stores.remove(&(*account, region.clone(), id.clone()));
+                self.reach(*account, region, id);
+            }
         }
     }
 
@@ -248,6 +262,24 @@ impl State {
         if let Some(due_at) = key.due_at() {
             self.due.remove(&(due_at, key.arn().clone()));
         }
+    }
+
+    /// Notes in the keys of a store whether it is connected now (K139).
+    fn reach(&mut self, account: AccountId, region: &Region, store: &str) {
+        let inside = |key: &&Arc<Key>| key.in_store.as_ref().is_some_and(|place| place.store == store);
+        let keys: Vec<Arc<Key>> = self.keys(account, region).filter(inside).cloned().collect();
+        for mut key in keys {
+            let unavailable = self.is_out_of_reach(&key);
+            if key.unavailable != unavailable {
+                Arc::make_mut(&mut key).unavailable = unavailable;
+                self.keys.insert(place(key.arn()), key);
+            }
+        }
+    }
+
+    fn is_out_of_reach(&self, key: &Key) -> bool {
+        let store = |store: &str| self.custom_key_store(key.arn().account(), key.arn().region(), store);
+        key.in_store.as_ref().is_some_and(|place| store(&place.store).is_none_or(|store| store.connection != Connection::Connected))
     }
 
     fn rename(&mut self, alias: &Alias, edit: impl FnOnce(&mut Vec<AliasName>)) {
@@ -298,6 +330,7 @@ impl State {
             EntityKey::AccountCreation(id) => self.account_creations.get(id).cloned().map(Entity::AccountCreation),
             EntityKey::Handshake(id) => self.handshakes.get(id).cloned().map(Entity::Handshake),
             EntityKey::VpcEndpoint(id) => self.vpc_endpoints.get(id).cloned().map(Entity::VpcEndpoint),
+            EntityKey::CustomKeyStore(account, region, id) => self.custom_key_store(*account, region, id).cloned().map(Entity::CustomKeyStore),
         }
     }
 
@@ -527,6 +560,22 @@ impl State {
     /// All VPC endpoints, by id.
     pub fn vpc_endpoints(&self) -> impl Iterator<Item = &Arc<VpcEndpoint>> {
         self.vpc_endpoints.values()
+    }
+
+    /// A custom key store.
+    pub fn custom_key_store(&self, account: AccountId, region: &Region, id: &str) -> Option<&Arc<CustomKeyStore>> {
+        self.custom_key_stores.get(&(account, region.clone(), id.to_owned()))
+    }
+
+    /// The custom key stores of one account in one Region, by id.
+    pub fn custom_key_stores(&self, account: AccountId, region: &Region) -> impl Iterator<Item = &Arc<CustomKeyStore>> {
+        let region = region.clone();
+        self.custom_key_stores.values().filter(move |store| store.account == account && store.region == region)
+    }
+
+    /// Every custom key store.
+    pub fn all_custom_key_stores(&self) -> impl Iterator<Item = &Arc<CustomKeyStore>> {
+        self.custom_key_stores.values()
     }
 
     /// What a call that comes through an endpoint carries (A330) (A532).

@@ -5,7 +5,7 @@ use keyward_authz::Operation;
 use keyward_crypto::Origin;
 
 use crate::entities::{Key, KeyState};
-use crate::error::Error;
+use crate::error::{Error, KeyStoreError};
 use Cell::{A, C, D, I, N, O, P, U, Y};
 use Operation::{
     CancelKeyDeletion, ConnectCustomKeyStore, CreateAlias, CreateCustomKeyStore, CreateGrant, CreateKey, Decapsulate, Decrypt, DeleteAlias,
@@ -102,7 +102,7 @@ pub(crate) fn check(operation: Operation, key: &Key) -> Result<(), Error> {
         return Ok(());
     };
     let [enabled, disabled, pending_deletion, pending_import, unavailable, creating, updating] = cells;
-    let cell = match key.state {
+    let cell = match key.shown_state() {
         KeyState::Enabled => enabled,
         KeyState::Disabled => disabled,
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => pending_deletion,
@@ -138,6 +138,8 @@ impl Cell {
             P => Err(Error::PendingDeletion(arn)),
             N => Err(Error::NotPendingDeletion(arn)),
             I => Err(Error::InvalidState { key: arn, what: "pending import" }),
+            // [K139] An external key store has words of its own.
+            U if key.facts.origin.as_ref() == Origin::ExternalKeyStore.name() => Err(Error::KeyStore(KeyStoreError::KeyNotConnected)),
             U => Err(Error::InvalidState { key: arn, what: "unavailable" }),
             C => Err(Error::InvalidState { key: arn, what: "creating" }),
             D => Err(Error::InvalidState { key: arn, what: "updating" }),

@@ -10,5 +10,7 @@ mod query;
 pub mod server;
 mod signing_keys;
 pub mod sigv4;
+pub mod tls;
 mod validation;
+pub mod xks;
 mod xml;

@@ -10,8 +10,7 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     // [K156] The plaintext would go out in the clear.
     ("Decrypt", &["Recipient"]),
     ("GenerateDataKey", &["Recipient"]),
-    ("GenerateRandom", &["Recipient", "CustomKeyStoreId"]),
-    ("CreateKey", &["CustomKeyStoreId", "XksKeyId"]), // [K76]
+    ("GenerateRandom", &["Recipient"]),
     ("ListRetirableGrants", &["RetiringServicePrincipal"]),
     ("CreateRole", &["MaxSigninSessionDuration"]),
     ("UpdateRole", &["MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"]),
@@ -109,7 +108,8 @@ fn violated(value: &Value, shape: &Shape) -> Option<String> {
     match shape {
         Shape::Text { min, max, pattern, .. } => {
             let text = value.as_str()?;
-            let broken = || pattern.filter(|pattern| !fits(pattern, text)).map(|pattern| format!("satisfy regular expression pattern: {pattern}"));
+            let taken = |pattern: &str| fits(pattern, text) || pattern == PROXY_ENDPOINT && is_proxy_endpoint(text);
+            let broken = || pattern.filter(|pattern| !taken(pattern)).map(|pattern| format!("satisfy regular expression pattern: {pattern}"));
             length(text.chars().count(), *min, *max).or_else(broken)
         }
         Shape::Blob { min, max } => length(bytes(value.as_str()?)?, *min, *max),
@@ -121,6 +121,16 @@ fn violated(value: &Value, shape: &Shape) -> Option<String> {
         Shape::Enum(set) => (!set.contains(&value.as_str()?)).then(|| format!("satisfy enum value set: [{}]", set.join(", "))),
         Shape::Boolean | Shape::Timestamp | Shape::Texts | Shape::List { .. } | Shape::Structure(_) => None,
     }
+}
+
+/// (K136) The endpoint of an external key store's proxy, as the model has it.
+const PROXY_ENDPOINT: &str = r"^https://[a-zA-Z0-9.-]+$";
+
+/// One with a port, which AWS does not take; and whether `http://` is called at all, the operation asks whoever would call it.
+fn is_proxy_endpoint(text: &str) -> bool {
+    let place = text.strip_prefix("https://").or(text.strip_prefix("http://")).unwrap_or_default();
+    let (host, port) = place.split_once(':').unwrap_or((place, "80"));
+    fits(PROXY_ENDPOINT, &format!("https://{host}")) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn length(length: usize, min: usize, max: usize) -> Option<String> {
@@ -229,6 +239,23 @@ mod tests {
                  Member must have length greater than or equal to 1",
             ),
         );
+    }
+
+    #[test]
+    fn k136_endpoints_of_proxies_may_have_a_port() {
+        let refused = |endpoint: &str| {
+            let body = format!(r#"{{"CustomKeyStoreName":"a","XksProxyUriEndpoint":"{endpoint}"}}"#);
+            let Ok(Value::Object(members)) = serde_json::from_str(&body) else { panic!("an object") };
+            violations(Operation::named("CreateCustomKeyStore").unwrap(), &members).is_some()
+        };
+        for taken in ["https://xks.example.com", "https://xks.example.com:8443", "http://127.0.0.1:8080", "http://localhost"] {
+            assert!(!refused(taken), "{taken}");
+        }
+        for wrong in
+            ["https://a.example/b", "https://a.example:", "https://a.example:0", "https://a.example:x", "ftp://a.example", "https://u@a.example"]
+        {
+            assert!(refused(wrong), "{wrong}");
+        }
     }
 
     #[test]

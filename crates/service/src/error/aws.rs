@@ -107,7 +107,11 @@ impl From<&Error> for AwsError {
             Error::Throttled => {
                 Self::new("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.") // [K232]
             }
-            Error::Internal(_) => Self::bare("KMSInternalException").with_status(500), // [K17]
+            Error::KeyStore(error) => {
+                let (code, message) = error.parts();
+                Self::new(code, message)
+            }
+            Error::Internal(_) | Error::Waiting => Self::bare("KMSInternalException").with_status(500), // [K17]
             Error::Unrecorded => Self::new("KMSInternalException", UNRECORDED).with_status(500),
         }
     }
@@ -128,7 +132,7 @@ impl Error {
         match self {
             Self::InvalidMarker => AwsError::from(&Self::OrganizationsReason(OrganizationsReason::InvalidNextToken)),
             Self::Validation(message) => AwsError::new("InvalidInputException", message),
-            Self::Internal(_) | Self::Unrecorded => {
+            Self::Internal(_) | Self::Waiting | Self::Unrecorded => {
                 AwsError::new("ServiceException", "AWS Organizations can't complete your request because of an internal service error.")
                     .with_status(500)
             }
@@ -143,7 +147,7 @@ impl Error {
             Self::PrincipalGone => AwsError::new("InvalidClientTokenId", "The security token included in the request is invalid.").with_status(403),
             Self::Validation(message) => AwsError::new("ValidationError", message),
             Self::MalformedPolicy(message) => AwsError::new("MalformedPolicyDocument", message),
-            Self::Internal(_) => AwsError::new("ServiceFailure", "An internal failure").with_status(500),
+            Self::Internal(_) | Self::Waiting => AwsError::new("ServiceFailure", "An internal failure").with_status(500),
             Self::Unrecorded => AwsError::new("ServiceFailure", UNRECORDED).with_status(500),
             Self::InvalidMarker => AwsError::new("ValidationError", "Invalid Marker."),
             other => AwsError::from(other),

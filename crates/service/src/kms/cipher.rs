@@ -7,11 +7,14 @@ use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, KeyMaterial
 use keyward_policy::{AccountId, Action, KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
+use super::external;
 use super::resolve::{Found, action, permission, resolve};
+use super::stores::store_of;
 use super::{Answer, Blob, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::Key;
+use crate::entities::{Backing, CustomKeyStore, Key};
 use crate::error::Error;
 use crate::vault::{ReadyKey, ready};
 
@@ -34,43 +37,51 @@ fn usable<'k>(key: &'k Key, permit: keyward_authz::Permit, operation: Operation,
     if dry_run { Err(Error::DryRun) } else { Ok(ready) }
 }
 
+/// The blob, and the id of the material under which it is; of a key in a custom key store none is told (K80).
 fn encrypt_under(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
+    operation: Operation,
     ready: &ReadyKey<'_>,
     kind: BlobKind,
     context: &EncryptionContext,
     plaintext: &[u8],
-) -> Result<(Vec<u8>, String), Error> {
+) -> Result<(Vec<u8>, Option<String>), Error> {
     let key = ready.key();
     let current = key.current_material().ok_or(Error::Internal("a key without material"))?;
-    let material = call.vault.unlock(ready, &current.id)?;
     let head = Head {
         kind,
         key_id: key.arn().id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?,
         account: key.arn().account().as_str().parse().map_err(|_| Error::Internal("an account that is none"))?,
         material_id: current.id,
     };
+    if key.in_store.is_some() {
+        return Ok((external::encrypt(call, operation.name(), ready, &head, context, plaintext)?, None));
+    }
+    let material = call.vault.unlock(ready, &current.id)?;
     let blob = seal(&head, &material, context, plaintext, &*call.env.entropy).map_err(|_| Error::Internal("encrypting failed"))?;
-    Ok((blob, current.id.to_string()))
+    Ok((blob, Some(current.id.to_string())))
 }
 
 /// (A1010)
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UsedMaterial<'a> {
-    key_material_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<&'a str>,
 }
 
 /// (A1010)
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UsedMaterials<'a> {
-    source_key_material_id: &'a str,
-    destination_key_material_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<&'a str>,
 }
 
 /// `Encrypt`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct Encrypt {
@@ -114,6 +125,10 @@ impl Operate for Encrypt {
     const NAME: &'static str = "Encrypt";
     const MUTATES: bool = false;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         let algorithm = Some(self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT));
         raw(&CipherParameters {
@@ -133,8 +148,8 @@ impl Operate for Encrypt {
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         let (key, permit) = found.permit(call, with_context(permission(Operation::Encrypt)?, facts, context.pairs(), algorithm))?;
         let ready = usable(&key, permit, Operation::Encrypt, algorithm, self.dry_run == Some(true))?;
-        let (blob, material) = encrypt_under(call, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
-        call.remark(&UsedMaterial { key_material_id: &material });
+        let (blob, material) = encrypt_under(call, Operation::Encrypt, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
+        call.remark(&UsedMaterial { key_material_id: material.as_deref() });
         Ok(Outcome::unchanged(EncryptOutput {
             ciphertext_blob: Answer::of(&blob),
             key_id: key.arn().to_string(),
@@ -153,7 +168,7 @@ fn context_of(pairs: Option<Pairs>) -> Result<EncryptionContext, Error> {
 }
 
 /// `Decrypt`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct Decrypt {
@@ -188,7 +203,8 @@ pub struct DecryptOutput {
     pub key_id: String,
     pub plaintext: Answer,
     pub encryption_algorithm: &'static str,
-    pub key_material_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<String>,
 }
 
 impl Operate for Decrypt {
@@ -196,6 +212,10 @@ impl Operate for Decrypt {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "Decrypt";
     const MUTATES: bool = false;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         let algorithm = Some(self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT));
@@ -225,12 +245,12 @@ impl Operate for Decrypt {
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, facts, context.pairs(), algorithm))?;
         let ready = ciphertext.ready(&key, permit, Operation::Decrypt, algorithm)?;
-        let plaintext = ciphertext.open(call, &ready, &context)?;
+        let plaintext = ciphertext.open(call, Operation::Decrypt, &ready, &context)?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
-        let key_material_id = ciphertext.head.material_id.to_string();
-        call.remark(&UsedMaterial { key_material_id: &key_material_id });
+        let key_material_id = ciphertext.material_told(&key);
+        call.remark(&UsedMaterial { key_material_id: key_material_id.as_deref() });
         Ok(Outcome::unchanged(DecryptOutput {
             key_id: key.arn().to_string(),
             plaintext: Answer::of(plaintext.expose()),
@@ -277,14 +297,22 @@ impl<'b> Ciphertext<'b> {
         Ok(ready)
     }
 
-    fn open(&self, call: &Call<'_>, ready: &ReadyKey<'_>, context: &EncryptionContext) -> Result<Plaintext, Error> {
+    /// The id of its material, as answers tell it (K80).
+    fn material_told(&self, key: &Key) -> Option<String> {
+        key.in_store.is_none().then(|| self.head.material_id.to_string())
+    }
+
+    fn open(&self, call: &mut Call<'_>, operation: Operation, ready: &ReadyKey<'_>, context: &EncryptionContext) -> Result<Plaintext, Error> {
+        if ready.key().in_store.is_some() {
+            return external::decrypt(call, operation.name(), ready, &self.head, context, self.blob);
+        }
         let material = call.vault.unlock(ready, &self.head.material_id)?;
         open(self.blob, &material, context).map_err(|_| Error::InvalidCiphertext)
     }
 }
 
 /// `ReEncrypt`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ReEncrypt {
@@ -310,8 +338,10 @@ pub struct ReEncryptOutput {
     pub key_id: String,
     pub source_encryption_algorithm: &'static str,
     pub destination_encryption_algorithm: &'static str,
-    pub source_key_material_id: String,
-    pub destination_key_material_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_key_material_id: Option<String>,
 }
 
 impl Operate for ReEncrypt {
@@ -319,6 +349,10 @@ impl Operate for ReEncrypt {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "ReEncrypt";
     const MUTATES: bool = false;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         #[derive(Serialize)]
@@ -377,13 +411,17 @@ impl Operate for ReEncrypt {
         // [K86] Source first.
         let from_ready = ciphertext.ready(&from_key, from_permit, Operation::ReEncrypt, from_algorithm)?;
         let to_ready = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;
-        let plaintext = ciphertext.open(call, &from_ready, &from_context)?;
+        let plaintext = ciphertext.open(call, Operation::ReEncrypt, &from_ready, &from_context)?;
         if self.dry_run == Some(true) {
             return Err(Error::DryRun);
         }
-        let (blob, destination_key_material_id) = encrypt_under(call, &to_ready, BlobKind::Encrypt, &to_context, plaintext.expose())?;
-        let source_key_material_id = ciphertext.head.material_id.to_string();
-        call.remark(&UsedMaterials { source_key_material_id: &source_key_material_id, destination_key_material_id: &destination_key_material_id });
+        let (blob, destination_key_material_id) =
+            encrypt_under(call, Operation::ReEncrypt, &to_ready, BlobKind::Encrypt, &to_context, plaintext.expose())?;
+        let source_key_material_id = ciphertext.material_told(&from_key);
+        call.remark(&UsedMaterials {
+            source_key_material_id: source_key_material_id.as_deref(),
+            destination_key_material_id: destination_key_material_id.as_deref(),
+        });
         Ok(Outcome::unchanged(ReEncryptOutput {
             ciphertext_blob: Answer::of(&blob),
             source_key_id: from_key.arn().to_string(),
@@ -397,7 +435,7 @@ impl Operate for ReEncrypt {
 }
 
 /// `GenerateDataKey`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct GenerateDataKey {
@@ -418,11 +456,12 @@ pub struct GenerateDataKeyOutput {
     pub ciphertext_blob: Answer,
     pub plaintext: Answer,
     pub key_id: String,
-    pub key_material_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<String>,
 }
 
 /// `GenerateDataKeyWithoutPlaintext`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct GenerateDataKeyWithoutPlaintext(GenerateDataKey);
 
@@ -433,11 +472,12 @@ pub struct GenerateDataKeyWithoutPlaintext(GenerateDataKey);
 pub struct GenerateDataKeyWithoutPlaintextOutput {
     pub ciphertext_blob: Answer,
     pub key_id: String,
-    pub key_material_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<String>,
 }
 
 impl GenerateDataKey {
-    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(Plaintext, Vec<u8>, String, String), Error> {
+    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(Plaintext, Vec<u8>, String, Option<String>), Error> {
         let length = match (self.key_spec, self.number_of_bytes) {
             (Some(spec), None) => spec.bytes(),
             (None, Some(bytes)) => bytes as usize,
@@ -449,9 +489,14 @@ impl GenerateDataKey {
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         let (key, permit) = found.permit(call, with_context(permission(operation)?, facts, context.pairs(), SYMMETRIC_DEFAULT))?;
         let ready = usable(&key, permit, operation, SYMMETRIC_DEFAULT, self.dry_run == Some(true))?;
-        let data_key = random_bytes(length, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
-        let (blob, material) = encrypt_under(call, &ready, BlobKind::DataKey, &context, data_key.expose())?;
-        call.remark(&UsedMaterial { key_material_id: &material });
+        let draw = || random_bytes(length, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"));
+        // What an external key has encrypted must still be the data key when its answer is there.
+        let data_key = match key.in_store {
+            Some(_) => Plaintext::new(call.conversation.keep(|| Ok(Zeroizing::new(draw()?.expose().to_vec())))?),
+            None => draw()?,
+        };
+        let (blob, material) = encrypt_under(call, operation, &ready, BlobKind::DataKey, &context, data_key.expose())?;
+        call.remark(&UsedMaterial { key_material_id: material.as_deref() });
         Ok((data_key, blob, key.arn().to_string(), material))
     }
 
@@ -472,6 +517,10 @@ impl Operate for GenerateDataKey {
     const NAME: &'static str = "GenerateDataKey";
     const MUTATES: bool = false;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         self.parameters()
     }
@@ -489,6 +538,10 @@ impl Operate for GenerateDataKeyWithoutPlaintext {
     const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
     const MUTATES: bool = false;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         self.0.parameters()
     }
@@ -505,6 +558,7 @@ impl Operate for GenerateDataKeyWithoutPlaintext {
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct GenerateRandom {
     pub number_of_bytes: Option<u32>,
+    pub custom_key_store_id: Option<String>,
 }
 
 /// The answer to `GenerateRandom`.
@@ -531,8 +585,21 @@ impl Operate for GenerateRandom {
         let facts = call.facts();
         let pattern = no_resource(call)?;
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::GenerateRandom)?, facts))?;
+        if let Some(id) = &self.custom_key_store_id {
+            return random_of_store(&store_of(call, id)?);
+        }
         let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
         Ok(Outcome::unchanged(GenerateRandomOutput { plaintext: Answer::of(bytes.expose()) }))
+    }
+}
+
+/// (K139) An external key manager gives no random bytes.
+fn random_of_store(store: &CustomKeyStore) -> Result<Outcome<GenerateRandomOutput>, Error> {
+    match &store.backing {
+        Backing::Proxy(_) => {
+            let message = "GenerateRandom is not supported for custom key stores of type EXTERNAL_KEY_STORE.";
+            Err(Error::Unsupported(Some(message.to_owned())))
+        }
     }
 }
 

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::cipher::no_resource;
+use super::external::check_new;
 use super::policies::{checked, default_policy, lockout_check};
 use super::resolve::{permission, resolve};
+use super::stores::store_of;
 use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
 use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Change, Entity, Key, KeyState};
-use crate::error::Error;
+use crate::entities::{Change, Connection, Entity, InStore, Key, KeyState};
+use crate::error::{Error, KeyStoreError};
 use crate::host::new_uuid;
 use crate::paging::{PageSize, page};
 use crate::state::State;
@@ -31,7 +33,7 @@ const PENDING_DAYS_MIN: i64 = 7;
 const PENDING_DAYS_MAX: i64 = 30;
 
 /// `CreateKey`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct CreateKey {
@@ -44,6 +46,8 @@ pub struct CreateKey {
     pub bypass_policy_lockout_safety_check: Option<bool>,
     pub tags: Option<Vec<RequestedTag>>,
     pub multi_region: Option<bool>,
+    pub custom_key_store_id: Option<String>,
+    pub xks_key_id: Option<String>,
 }
 
 /// What KMS says of a key (K80) (K240).
@@ -70,6 +74,18 @@ pub struct KeyMetadata {
     pub multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_key_store_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xks_key_configuration: Option<XksKeyConfiguration>,
+}
+
+/// The external key of a key in an external key store (K80).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct XksKeyConfiguration {
+    pub id: String,
 }
 
 impl KeyMetadata {
@@ -80,10 +96,10 @@ impl KeyMetadata {
             key_id: facts.arn.id().to_string(),
             arn: facts.arn.to_string(),
             creation_date: EpochSeconds(key.created_at),
-            enabled: key.state == KeyState::Enabled, // [K81]
+            enabled: key.shown_state() == KeyState::Enabled, // [K81]
             description: key.description.clone(),
             key_usage: facts.usage.to_string(),
-            key_state: key.state.name(),
+            key_state: key.shown_state().name(), // [K139]
             deletion_date: key.deletion_at.map(EpochSeconds),
             origin: facts.origin.to_string(),
             key_manager: match facts.manager {
@@ -94,7 +110,10 @@ impl KeyMetadata {
             key_spec: facts.spec.to_string(),
             encryption_algorithms: ["SYMMETRIC_DEFAULT"],
             multi_region: facts.multi_region.is_some(),
-            current_key_material_id: key.current_material().map(|material| material.id.to_string()),
+            // [K80] What is only half of a key has no id that is told.
+            current_key_material_id: key.current_material().filter(|_| key.in_store.is_none()).map(|material| material.id.to_string()),
+            custom_key_store_id: key.in_store.as_ref().map(|place| place.store.clone()),
+            xks_key_configuration: key.in_store.as_ref().and_then(|place| place.xks_key_id.clone()).map(|id| XksKeyConfiguration { id }),
         }
     }
 }
@@ -102,7 +121,7 @@ impl KeyMetadata {
 impl KeyMetadata {
     /// As `responseElements` has it (A1006).
     fn recorded(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut recorded = serde_json::json!({
             "aWSAccountId": self.aws_account_id,
             "keyId": self.key_id,
             "arn": self.arn,
@@ -118,7 +137,12 @@ impl KeyMetadata {
             "encryptionAlgorithms": self.encryption_algorithms,
             "multiRegion": self.multi_region,
             "currentKeyMaterialId": self.current_key_material_id,
-        })
+        });
+        if let (Some(members), Some(store)) = (recorded.as_object_mut(), &self.custom_key_store_id) {
+            members.insert("customKeyStoreId".to_owned(), store.as_str().into());
+            members.extend(self.xks_key_configuration.iter().map(|key| ("xksKeyConfiguration".to_owned(), serde_json::json!({ "id": key.id }))));
+        }
+        recorded
     }
 }
 
@@ -146,7 +170,7 @@ fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
     }
     let unsupported = |what: String| Err(Error::Unsupported(Some(format!("{what} is not supported by this release of Keyward"))));
     match (spec, input.origin.unwrap_or(Origin::AwsKms), input.multi_region == Some(true)) {
-        (KeySpec::SymmetricDefault, Origin::AwsKms, false) => Ok(()),
+        (KeySpec::SymmetricDefault, Origin::AwsKms | Origin::ExternalKeyStore, false) => Ok(()),
         (KeySpec::SymmetricDefault, Origin::AwsKms, true) => unsupported("MultiRegion".to_owned()),
         (KeySpec::SymmetricDefault, origin, _) => unsupported(format!("Origin {origin}")),
         (spec, ..) => unsupported(format!("KeySpec {spec}")),
@@ -159,10 +183,18 @@ impl Operate for CreateKey {
     const NAME: &'static str = "CreateKey";
     const MUTATES: bool = true;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Parameters<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            custom_key_store_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            xks_key_id: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             policy: Option<&'a str>,
             description: &'a str,
@@ -174,6 +206,8 @@ impl Operate for CreateKey {
             tags: Vec<RecordedTag<'a>>,
         }
         raw(&Parameters {
+            custom_key_store_id: self.custom_key_store_id.as_deref(),
+            xks_key_id: self.xks_key_id.as_deref(),
             policy: self.policy.as_deref(),
             description: self.description.as_deref().unwrap_or_default(),
             key_spec: self.key_spec.or(self.customer_master_key_spec).unwrap_or(KeySpec::SymmetricDefault),
@@ -191,11 +225,14 @@ impl Operate for CreateKey {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
         spec_and_usage(&self)?;
+        let wanted_store = wanted_store(&self)?;
         let facts = call.facts();
+        let origin = self.origin.unwrap_or(Origin::AwsKms);
         let tags = tags_of(self.tags.unwrap_or_default())?;
         let tag_map: Pairs = tags.iter().cloned().collect();
-        may_create(call, facts, &tag_map, self.bypass_policy_lockout_safety_check)?;
+        may_create(call, facts, origin, &tag_map, self.bypass_policy_lockout_safety_check)?;
         has_room(call.state, call.account()?, call.region())?;
+        let in_store = wanted_store.map(|(store, key)| place_in(call, &store, key)).transpose()?;
         let id = new_uuid(call.env).parse().map_err(|_| Error::Internal("a UUID that is none"))?;
         let arn = KeyArn::new(call.region().clone(), call.account()?, id);
         let mut key_facts = KeyFacts {
@@ -203,7 +240,7 @@ impl Operate for CreateKey {
             ram_policy: None,
             spec: KeySpec::SymmetricDefault.name().into(),
             usage: KeyUsage::EncryptDecrypt.name().into(),
-            origin: Origin::AwsKms.name().into(),
+            origin: origin.name().into(),
             manager: KeyManager::Customer,
             multi_region: None,
             aliases: Vec::new(),
@@ -230,6 +267,8 @@ impl Operate for CreateKey {
             deletion_at: None,
             materials: vec![material],
             rotation: None,
+            in_store,
+            unavailable: false,
         };
         call.concerns(&arn);
         let key_metadata = KeyMetadata::of(&key);
@@ -251,8 +290,38 @@ fn has_room(state: &State, account: AccountId, region: &Region) -> Result<(), Er
     Err(Error::LimitExceeded(Some(message)))
 }
 
+/// (K76) The store and the external key that a request asks for.
+fn wanted_store(input: &CreateKey) -> Result<Option<(String, String)>, Error> {
+    let refused = |message: &str| Err(Error::Validation(message.to_owned()));
+    match (input.origin.unwrap_or(Origin::AwsKms), &input.custom_key_store_id, &input.xks_key_id) {
+        // [T87] It becomes a segment of a path, where dots alone lead elsewhere.
+        (_, _, Some(key)) if matches!(key.as_str(), "." | "..") => refused("XksKeyId must not be a relative path."),
+        (Origin::ExternalKeyStore, Some(store), Some(key)) => Ok(Some((store.clone(), key.clone()))),
+        (Origin::ExternalKeyStore, None, _) => refused("CustomKeyStoreId is required for KMS keys with Origin EXTERNAL_KEY_STORE."),
+        (Origin::ExternalKeyStore, _, None) => refused("XksKeyId is required for KMS keys with Origin EXTERNAL_KEY_STORE."),
+        (_, Some(_), _) => refused("CustomKeyStoreId is valid only with Origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE."),
+        (_, None, Some(_)) => refused("XksKeyId is valid only with Origin EXTERNAL_KEY_STORE."),
+        (_, None, None) => Ok(None),
+    }
+}
+
+/// Finds a place for a new key in an external key store, and asks the store's proxy about its external key (K76) (K139) (K143).
+fn place_in(call: &mut Call<'_>, id: &str, key: String) -> Result<InStore, Error> {
+    let store = store_of(call, id)?;
+    if store.connection != Connection::Connected {
+        return Err(Error::KeyStore(KeyStoreError::NotConnected));
+    }
+    // [K141] One KMS key of a store for each external key.
+    let is_it = |place: &InStore| place.store == id && place.xks_key_id.as_ref() == Some(&key);
+    if call.state.keys(store.account, &store.region).any(|other| other.in_store.as_ref().is_some_and(is_it)) {
+        return Err(Error::KeyStore(KeyStoreError::ExternalKeyInUse(key)));
+    }
+    check_new(call, &store, &key)?;
+    Ok(InStore { store: store.id, xks_key_id: Some(key) })
+}
+
 /// (A406) `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy.
-fn may_create(call: &mut Call<'_>, facts: &keyward_authz::CallFacts, tags: &Pairs, bypass: Option<bool>) -> Result<(), Error> {
+fn may_create(call: &mut Call<'_>, facts: &keyward_authz::CallFacts, origin: Origin, tags: &Pairs, bypass: Option<bool>) -> Result<(), Error> {
     let pattern = no_resource(call)?;
     let value = |text: &'static str| Values::One(Cow::Borrowed(text));
     let mut request = Request::new(permission(Operation::CreateKey)?, facts);
@@ -263,7 +332,7 @@ fn may_create(call: &mut Call<'_>, facts: &keyward_authz::CallFacts, tags: &Pair
         (KeyName::CustomerMasterKeySpec, value("SYMMETRIC_DEFAULT")),
         (KeyName::KeyUsage, value("ENCRYPT_DECRYPT")),
         (KeyName::CustomerMasterKeyUsage, value("ENCRYPT_DECRYPT")),
-        (KeyName::KeyOrigin, value("AWS_KMS")),
+        (KeyName::KeyOrigin, value(origin.name())),
         (KeyName::MultiRegion, value("false")),
     ];
     request.parameters.extend(bypass.map(|bypass| (KeyName::BypassPolicyLockoutSafetyCheck, Values::bool(bypass)))); // [A503]
@@ -585,8 +654,8 @@ mod tests {
             // [K230] In whatever state.
             let state = if number.is_multiple_of(2) { KeyState::Enabled } else { KeyState::PendingDeletion };
             let (tags, description, materials) = (Vec::new(), String::new(), Vec::new());
-            let (created_at, deletion_at, rotation) = (jiff::Timestamp::UNIX_EPOCH, None, None);
-            Entity::Key(Arc::new(Key { facts, tags, description, state, created_at, deletion_at, materials, rotation }))
+            let (created_at, deletion_at, rotation, in_store, unavailable) = (jiff::Timestamp::UNIX_EPOCH, None, None, None, false);
+            Entity::Key(Arc::new(Key { facts, tags, description, state, created_at, deletion_at, materials, rotation, in_store, unavailable }))
         };
         let state = State::load(1, (0..KEYS_MAX).map(key));
         let message = "Customer managed keys quota for this account in this region is 100000, current usage is 100000.";

@@ -10,14 +10,19 @@ macro_rules! kms_operations {
     ($macro:ident) => {
         $macro! {
             CancelKeyDeletion;
+            ConnectCustomKeyStore;
             CreateAlias;
+            CreateCustomKeyStore;
             CreateGrant;
             CreateKey;
             Decrypt;
             DeleteAlias;
+            DeleteCustomKeyStore;
+            DescribeCustomKeyStores;
             DescribeKey;
             DisableKey;
             DisableKeyRotation;
+            DisconnectCustomKeyStore;
             EnableKey;
             EnableKeyRotation;
             Encrypt;
@@ -42,6 +47,7 @@ macro_rules! kms_operations {
             TagResource;
             UntagResource;
             UpdateAlias;
+            UpdateCustomKeyStore;
             UpdateKeyDescription;
         }
     };
@@ -50,11 +56,13 @@ macro_rules! kms_operations {
 mod aliases;
 mod cipher;
 mod due;
+mod external;
 mod grants;
 mod keys;
 mod policies;
 mod resolve;
 mod rotation;
+mod stores;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -79,7 +87,7 @@ pub use grants::{
 pub(crate) use grants::{granted_by, new_grant_id};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, KeyIdOutput, KeyListEntry, KeyMetadata, KeyMetadataOutput, ListKeys,
-    ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription,
+    ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, XksKeyConfiguration,
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
@@ -89,10 +97,16 @@ pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, GetKeyRotationStatusOutput, ListKeyRotations, ListKeyRotationsOutput,
     RotateKeyOnDemand, RotationListEntry,
 };
+pub(crate) use stores::settle;
+pub use stores::{
+    ConnectCustomKeyStore, CreateCustomKeyStore, CreateCustomKeyStoreOutput, CustomKeyStoresListEntry, DeleteCustomKeyStore, DescribeCustomKeyStores,
+    DescribeCustomKeyStoresOutput, DisconnectCustomKeyStore, UpdateCustomKeyStore, XksProxyAuthenticationCredential, XksProxyConfiguration,
+    settle_all,
+};
 pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Blob(pub Zeroizing<Vec<u8>>);
 
 impl<'de> Deserialize<'de> for Blob {

@@ -371,6 +371,9 @@ impl Seeding<'_> {
         }
         let arn = KeyArn::new(seed.region.clone(), account, id.clone());
         let existing = self.state.key(&arn).cloned();
+        if existing.as_ref().is_some_and(|key| key.in_store.is_some()) {
+            return Err(Fault::new("this key is in a custom key store, which a seed says nothing about"));
+        }
         let policy = match &seed.policy {
             Some(document) => checked(&self.state, &arn, &document.text()).map_err(|error| Fault::from(error).at(&["policy"]))?,
             None => default_policy(&arn),
@@ -396,6 +399,8 @@ impl Seeding<'_> {
             deletion_at: None,
             materials,
             rotation: self.rotation(existing.as_deref(), seed).map_err(|fault| fault.at(&["rotation_days"]))?,
+            in_store: None,
+            unavailable: false,
         };
         self.put(Entity::Key(Arc::new(key)));
         for (at, name) in seed.aliases.iter().enumerate() {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_authz::CallFacts;
 use keyward_crypto::{Entropy, EntropyFailed, RootKey};
 use keyward_policy::Partition;
-use keyward_service::{AwsError, Clock, Env, Error, Host, Operate, Origin, admin};
+use keyward_service::{AwsError, Clock, Env, Error, Host, NothingOutside, Operate, Origin, admin};
 use keyward_store::MemoryStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -136,7 +136,7 @@ pub(crate) fn text(value: &Value) -> String {
 }
 
 fn open(seconds: &Arc<AtomicI64>, chance: &Arc<Counting>, store: &MemoryStore) -> Arc<Host> {
-    let env = Env { clock: Arc::new(Moved(seconds.clone())), entropy: chance.clone() };
+    let env = Env { clock: Arc::new(Moved(seconds.clone())), entropy: chance.clone(), outside: Arc::new(NothingOutside) };
     let root = RootKey::from_bytes(Zeroizing::new([7; 32]));
     Arc::new(Host::open(Box::new(store.clone()), root, env).unwrap())
 }
