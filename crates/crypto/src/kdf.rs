@@ -28,6 +28,7 @@ pub(crate) enum Label {
     SealGrantToken,
     SealAuthorizationMessage,
     SealKeyStoreSecret,
+    SealImportToken,
 }
 
 impl Label {
@@ -46,6 +47,7 @@ impl Label {
             Self::SealGrantToken => b"keyward/root/grant-token/1",
             Self::SealAuthorizationMessage => b"keyward/root/authorization-message/1",
             Self::SealKeyStoreSecret => b"keyward/root/key-store-secret/1",
+            Self::SealImportToken => b"keyward/root/import-token/1",
         }
     }
 }
@@ -129,6 +131,7 @@ mod tests {
             Label::SealAuthorizationMessage,
             Label::SealKeyStoreSecret,
             Label::ExternalKey,
+            Label::SealImportToken,
         ];
         let keys: std::collections::BTreeSet<[u8; 32]> = labels
             .iter()

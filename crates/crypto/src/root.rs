@@ -34,9 +34,11 @@ pub enum Purpose {
     AuthorizationMessage,
     /// Credentials and passwords of custom key stores, and of those to whom we are one, at rest.
     KeyStoreSecret,
+    /// Import tokens handed to clients (T45).
+    ImportToken,
 }
 
-const PURPOSES: [(Purpose, Label); 7] = [
+const PURPOSES: [(Purpose, Label); 8] = [
     (Purpose::KeyMaterial, Label::SealKeyMaterial),
     (Purpose::AccessKeySecret, Label::SealAccessKeySecret),
     (Purpose::SessionToken, Label::SealSessionToken),
@@ -44,6 +46,7 @@ const PURPOSES: [(Purpose, Label); 7] = [
     (Purpose::GrantToken, Label::SealGrantToken),
     (Purpose::AuthorizationMessage, Label::SealAuthorizationMessage),
     (Purpose::KeyStoreSecret, Label::SealKeyStoreSecret),
+    (Purpose::ImportToken, Label::SealImportToken),
 ];
 
 /// The 256-bit key above all others. Kept in a file of its own, away from the data.
