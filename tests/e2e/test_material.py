@@ -1,11 +1,16 @@
-"""The life of key material: rotation. The clock is moved in the tests of `crates/store`; here clients of AWS are asked."""
+"""The life of key material: rotation, import. The clock is moved in the tests of `crates/store`; here clients of AWS are asked."""
 
+import base64
 import datetime
 import json
 import os
 import signal
+import time
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
 from conftest import Server
 from test_kms import OWNER, refused
@@ -112,3 +117,125 @@ def test_a_seed_turns_rotation_on_once(seeded):
     assert status["RotationPeriodInDays"] == 120
     seeded.stop()
     assert seeded.start().kms().get_key_rotation_status(KeyId=key)["NextRotationDate"] == status["NextRotationDate"]
+
+
+def parameters(kms, key, algorithm="RSAES_OAEP_SHA_256", spec="RSA_2048"):
+    return kms.get_parameters_for_import(KeyId=key, WrappingAlgorithm=algorithm, WrappingKeySpec=spec)
+
+
+def wrap(answer, material, algorithm="RSAES_OAEP_SHA_256"):
+    """What a client makes of the parameters, with a library that is not ours."""
+    sha = hashes.SHA1() if algorithm.endswith("SHA_1") else hashes.SHA256()
+    public = serialization.load_der_public_key(answer["PublicKey"])
+    oaep = padding.OAEP(mgf=padding.MGF1(sha), algorithm=sha, label=None)
+    if not algorithm.startswith("RSA_AES"):
+        return public.encrypt(material, oaep)
+    aes_key = os.urandom(32)
+    return public.encrypt(aes_key, oaep) + aes_key_wrap_with_padding(aes_key, material)
+
+
+def bring(kms, key, material, algorithm="RSAES_OAEP_SHA_256", spec="RSA_2048", **more):
+    answer = parameters(kms, key, algorithm, spec)
+    more.setdefault("ExpirationModel", "KEY_MATERIAL_DOES_NOT_EXPIRE")
+    return kms.import_key_material(
+        KeyId=key, ImportToken=answer["ImportToken"], EncryptedKeyMaterial=wrap(answer, material, algorithm), **more)
+
+
+@pytest.mark.parametrize("algorithm", ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"])
+@pytest.mark.parametrize("spec", ["RSA_2048", "RSA_3072", "RSA_4096"])
+def test_material_made_elsewhere_is_imported(server, algorithm, spec):
+    kms = server.kms()
+    key = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]
+    assert key["KeyState"] == "PendingImport" and "CurrentKeyMaterialId" not in key  # K240
+    answer = bring(kms, key["Arn"], os.urandom(32), algorithm, spec)
+    assert answer["KeyId"] == key["Arn"]
+    metadata = kms.describe_key(KeyId=key["Arn"])["KeyMetadata"]
+    assert metadata["KeyState"] == "Enabled" and metadata["CurrentKeyMaterialId"] == answer["KeyMaterialId"]  # K115
+    assert metadata["ExpirationModel"] == "KEY_MATERIAL_DOES_NOT_EXPIRE"
+    blob = kms.encrypt(KeyId=key["Arn"], Plaintext=b"x")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=blob)["KeyMaterialId"] == answer["KeyMaterialId"]
+
+
+def test_what_imports_refuse(server):
+    kms = server.kms()
+    own = kms.create_key()["KeyMetadata"]["Arn"]
+    message = refused("UnsupportedOperationException", parameters, kms=kms, key=own)
+    assert message == f"{own} origin is AWS_KMS which is not valid for this operation."  # K110
+    key = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["Arn"]
+    other = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["Arn"]
+    answer = parameters(kms, key)
+    proper = {"KeyId": key, "ImportToken": answer["ImportToken"], "EncryptedKeyMaterial": wrap(answer, bytes(32))}
+    endless = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    message = refused("ValidationException", kms.import_key_material, **proper)
+    assert message == "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"  # K113
+    past = datetime.datetime.now(datetime.timezone.utc) - DAY
+    assert refused("ValidationException", kms.import_key_material, **proper, ValidTo=past) == "ValidTo must be in the future"
+    # K114
+    refused("InvalidImportTokenException", kms.import_key_material, **{**proper, "KeyId": other}, **endless)
+    refused("InvalidImportTokenException", kms.import_key_material, **{**proper, "ImportToken": b"x"}, **endless)
+    refused("InvalidCiphertextException", kms.import_key_material, **{**proper, "EncryptedKeyMaterial": bytes(256)}, **endless)
+    refused("IncorrectKeyMaterialException", bring, kms=kms, key=key, material=bytes(33))
+    kms.import_key_material(**proper, **endless)
+    refused("IncorrectKeyMaterialException", bring, kms=kms, key=key, material=os.urandom(32))  # K116
+    secret = json.dumps(records(server, "ImportKeyMaterial"))
+    assert base64.b64encode(answer["ImportToken"]).decode() not in secret and "importToken" not in secret  # A1006
+
+
+def test_imported_material_rotates_expires_and_comes_back(server):
+    kms = server.kms()
+    key = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["Arn"]
+    first, second = os.urandom(32), os.urandom(32)
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    one = bring(kms, key, first, ExpirationModel="KEY_MATERIAL_EXPIRES", ValidTo=soon)["KeyMaterialId"]
+    metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
+    assert abs(metadata["ValidTo"] - soon) < datetime.timedelta(milliseconds=2)
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    two = bring(kms, key, second, ImportType="NEW_KEY_MATERIAL", KeyMaterialDescription="second")["KeyMaterialId"]
+    states = {entry["KeyMaterialId"]: entry["KeyMaterialState"]
+              for entry in kms.list_key_rotations(KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]}
+    assert states == {one: "CURRENT", two: "PENDING_ROTATION"}  # K117
+    kms.rotate_key_on_demand(KeyId=key)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"] == two
+    assert kms.decrypt(CiphertextBlob=blob)["KeyMaterialId"] == one
+    server.stop(signal.SIGKILL)
+    kms = server.start().kms()
+    deadline = time.monotonic() + 20
+    while kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled":
+        assert time.monotonic() < deadline, "it never expires"
+    refused("KMSInvalidStateException", kms.encrypt, KeyId=key, Plaintext=b"x")  # K119: all of it must be there
+    (event,) = records(server, "DeleteExpiredKeyMaterial")
+    assert event["serviceEventDetails"]["keyMaterialId"] == one  # A1011
+    assert bring(kms, key, first)["KeyMaterialId"] == one  # K118
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    assert kms.delete_imported_key_material(KeyId=key)["KeyMaterialId"] == two
+    metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
+    assert metadata["KeyState"] == "PendingImport" and metadata["CurrentKeyMaterialId"] == two
+    assert "ExpirationModel" not in metadata  # K119
+
+
+def test_how_material_comes_may_be_forbidden(server):
+    kms = server.kms()
+    root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Action": "kms:*", "Resource": "*"}
+    month = (datetime.datetime.now(datetime.timezone.utc) + 30 * DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
+    deny = [
+        {"Sid": "Weak", "Action": "kms:GetParametersForImport", "Condition": {"StringEquals": {"kms:WrappingKeySpec": "RSA_2048"}}},
+        {"Sid": "Endless", "Action": "kms:ImportKeyMaterial", "Condition": {"StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}}},
+        {"Sid": "Long", "Action": "kms:ImportKeyMaterial", "Condition": {"DateGreaterThan": {"kms:ValidTo": month}}},
+    ]
+    deny = [{**statement, "Effect": "Deny", "Principal": "*", "Resource": "*"} for statement in deny]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [root, *deny]})
+    key = kms.create_key(Origin="EXTERNAL", Policy=policy)["KeyMetadata"]["Arn"]
+    refused("AccessDeniedException", parameters, kms=kms, key=key)  # A565
+    answer = parameters(kms, key, spec="RSA_3072")
+    request = {"KeyId": key, "ImportToken": answer["ImportToken"], "EncryptedKeyMaterial": wrap(answer, bytes(32))}
+    refused("AccessDeniedException", kms.import_key_material, **request, ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")  # A564
+    kms.import_key_material(**request, ValidTo=datetime.datetime.now(datetime.timezone.utc) + DAY)
+    asked = ["explain", "--as", f"arn:aws:iam::{OWNER}:root"]
+    told = keyward(server, *asked, "kms:GetParametersForImport", key, code=2)
+    assert "--parameter WrappingAlgorithm" in told
+    wrapping = ["--parameter", "WrappingAlgorithm=RSAES_OAEP_SHA_256", "--parameter"]
+    assert "Weak" in keyward(server, *asked, "kms:GetParametersForImport", key, *wrapping, "WrappingKeySpec=RSA_2048", code=1)
+    keyward(server, *asked, "kms:GetParametersForImport", key, *wrapping, "WrappingKeySpec=RSA_4096")
+    endless = ["--parameter", "ExpirationModel=KEY_MATERIAL_DOES_NOT_EXPIRE"]
+    assert "Endless" in keyward(server, *asked, "kms:ImportKeyMaterial", key, *endless, code=1)
+    assert "Long" in keyward(server, *asked, "kms:ImportKeyMaterial", key, "--parameter", f"ValidTo={int(time.time()) + 60 * 86400}", code=1)

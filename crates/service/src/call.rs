@@ -176,6 +176,8 @@ pub struct Call<'h> {
     pub(crate) quotas: Option<&'h RequestQuotas>,
     /// What was asked outside, and heard.
     pub(crate) conversation: Conversation,
+    /// What the call did in other Regions.
+    pub(crate) elsewhere: Vec<Elsewhere>,
     pub(crate) rehearsal: Option<Rehearsal<'h>>,
 }
 
@@ -185,6 +187,15 @@ pub(crate) struct Rehearsal<'h> {
     pub(crate) told: &'h dyn Fn(&Target<'_>, &Request<'_>) -> MapContext,
     /// What was asked so far, in order, each with its answer.
     pub(crate) asked: Vec<Explanation>,
+}
+
+/// What a call did in another Region: its record there is the caller's too, made by KMS (A1006).
+pub(crate) struct Elsewhere {
+    pub(crate) region: Region,
+    pub(crate) event_name: &'static str,
+    pub(crate) request_parameters: Option<Box<RawValue>>,
+    pub(crate) response_elements: Option<Box<RawValue>>,
+    pub(crate) key: KeyArn,
 }
 
 /// A refusal that no policy decided, told like the others: no refusal is without explanation.
@@ -259,6 +270,11 @@ impl<'h> Call<'h> {
     /// Records what KMS does by itself in consequence of the call, behind the call's own record (A1011).
     pub(crate) fn also(&mut self, event: ServiceEvent) {
         self.events.push(event);
+    }
+
+    /// Records what the call did in another Region, behind its own record (K125).
+    pub(crate) fn elsewhere(&mut self, elsewhere: Elsewhere) {
+        self.elsewhere.push(elsewhere);
     }
 
     /// Asks for one permission; a refusal becomes AWS's sentence, and its reasons go into the trail.

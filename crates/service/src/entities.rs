@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_authz::{AliasName, Grant, GrantId, KeyArn, KeyFacts, KeyId, ResourcePolicy, UniqueId};
+use keyward_authz::{AliasName, Grant, GrantId, KeyArn, KeyFacts, KeyId, MultiRegionKeyType, ResourcePolicy, UniqueId};
 use keyward_crypto::{MaterialId, Sealed};
 use keyward_policy::{AccountId, Arn, Partition, Policy, Region};
 use serde::{Deserialize, Serialize};
@@ -271,13 +271,60 @@ impl KeyState {
 pub struct Material {
     /// A function of key id and material (K118).
     pub id: MaterialId,
-    /// The material.
-    pub sealed: Sealed,
+    /// The material; none of imported material that was deleted or has expired (K119), or that this replica does not have yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// When it was made or imported.
     pub created_at: Timestamp,
     /// The rotation that made it the current one; none for a key's first material.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// What was said of it when it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+impl Material {
+    /// Whether it belongs to the key for good: it is the current one, or was (K119).
+    pub fn is_associated(&self) -> bool {
+        !self.imported.as_ref().is_some_and(|imported| imported.is_pending)
+    }
+
+    /// When it expires, if it is there and does.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.imported.as_ref().and_then(|imported| imported.expires_at)
+    }
+
+    /// What is left of it when its bytes are gone.
+    pub(crate) fn without_bytes(&self) -> Self {
+        let imported = self.imported.clone().map(|imported| Imported { expires_at: None, ..imported });
+        Self { sealed: None, imported, ..self.clone() }
+    }
+}
+
+/// What is known of imported material beside the material.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Imported {
+    /// For people (K116).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// When it expires (K113).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// It waits for a rotation that makes it the current one (K117).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_pending: bool,
+}
+
+/// An import token that was used (T45).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SpentToken {
+    /// Its id.
+    pub id: String,
+    /// What was imported with it.
+    pub material: MaterialId,
+    /// Until when it would have been good: then it is forgotten.
+    pub valid_to: Timestamp,
 }
 
 /// A rotation that has been (K105).
@@ -335,7 +382,10 @@ pub struct Key {
     /// When it will be deleted, while PendingDeletion.
     #[serde(default)]
     pub deletion_at: Option<Timestamp>,
-    /// Oldest first; the last is the current one.
+    /// Days that it will wait for its deletion, while PendingReplicaDeletion (K91).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_window_days: Option<i64>,
+    /// Oldest first.
     pub materials: Vec<Material>,
     /// When it rotates by itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -346,12 +396,58 @@ pub struct Key {
     /// Whether that store is not connected now: known to the state, not stored (K139).
     #[serde(skip)]
     pub unavailable: bool,
+    /// Import tokens that are good for nothing new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent_tokens: Vec<SpentToken>,
 }
 
 impl Key {
+    /// A key that is being made: without material yet.
+    pub fn new(facts: KeyFacts, now: Timestamp) -> Self {
+        Self {
+            facts,
+            tags: Vec::new(),
+            description: String::new(),
+            state: KeyState::Creating,
+            created_at: now,
+            deletion_at: None,
+            pending_window_days: None,
+            materials: Vec::new(),
+            rotation: None,
+            in_store: None,
+            unavailable: false,
+            spent_tokens: Vec::new(),
+        }
+    }
+
     /// The material with which new ciphertexts are made.
     pub fn current_material(&self) -> Option<&Material> {
-        self.materials.last()
+        self.associated().next_back()
+    }
+
+    /// The materials that belong to it for good, oldest first.
+    pub fn associated(&self) -> impl DoubleEndedIterator<Item = &Material> {
+        self.materials.iter().filter(|material| material.is_associated())
+    }
+
+    /// The imported material that waits for a rotation; there is one at most (K117).
+    pub fn pending_material(&self) -> Option<&Material> {
+        self.materials.iter().find(|material| !material.is_associated())
+    }
+
+    /// Whether all its materials are there, and there is one (K119).
+    pub fn has_material(&self) -> bool {
+        self.current_material().is_some() && self.associated().all(|material| material.sealed.is_some())
+    }
+
+    /// Gives it the state that its material says (K115) (K119): one that waits for its deletion goes on waiting.
+    pub(crate) fn settle(&mut self) {
+        self.state = match (self.state, self.has_material()) {
+            (state @ (KeyState::PendingDeletion | KeyState::PendingReplicaDeletion), _) => state,
+            (_, false) => KeyState::PendingImport,
+            (KeyState::PendingImport | KeyState::Creating, true) => KeyState::Enabled,
+            (state, true) => state,
+        };
     }
 
     /// Its ARN.
@@ -359,14 +455,20 @@ impl Key {
         &self.facts.arn
     }
 
+    /// Whether it is a replica of a multi-Region key.
+    pub fn is_replica(&self) -> bool {
+        self.facts.multi_region == Some(MultiRegionKeyType::Replica)
+    }
+
     /// The earliest moment at which something happens to it though nobody calls.
     pub(crate) fn due_at(&self) -> Option<Timestamp> {
-        match self.state {
+        let by_state = match self.state {
             KeyState::PendingDeletion => self.deletion_at,
             // [K103] Of a key that is disabled nothing rotates; what was due then is due at once when it is enabled.
             KeyState::Enabled | KeyState::Updating => self.rotation.map(|schedule| schedule.next_at),
             KeyState::Creating | KeyState::Disabled | KeyState::PendingImport | KeyState::PendingReplicaDeletion | KeyState::Unavailable => None,
-        }
+        };
+        self.materials.iter().filter_map(Material::expires_at).chain(by_state).min()
     }
 
     /// Its state as it shows: a key that could be used, but for its store, is unavailable (K139).
@@ -709,7 +811,9 @@ mod tests {
     fn a_key_of_the_first_releases_opens() {
         let json = FIRST_KEY.replace("ITITITITITITITITITITITITITITITIT", &"0f".repeat(32));
         let Entity::Key(key) = Entity::decode(EntityKind::Key, &[&[ENTITY_VERSION], json.as_bytes()].concat()).unwrap() else { panic!("a key") };
-        assert_eq!(key.current_material().unwrap().rotation, None);
+        let material = key.current_material().unwrap();
+        assert_eq!((material.rotation, &material.imported), (None, &None));
+        assert!(key.has_material());
         assert_eq!((key.rotation, key.due_at()), (None, None));
     }
 }

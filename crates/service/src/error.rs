@@ -5,6 +5,7 @@ mod key_stores;
 mod organizations;
 
 use keyward_authz::KeyArn;
+use keyward_crypto::MaterialId;
 
 pub use aws::AwsError;
 pub use key_stores::{KeyStoreError, ProxyFailure};
@@ -89,6 +90,32 @@ pub enum Error {
         /// `pending import`, `unavailable`, `creating`, …
         what: &'static str,
     },
+    /// RotateKeyOnDemand of a key for which nothing was imported (K102).
+    #[error("key `{0}` has no material that waits for a rotation")]
+    NoMaterialPending(KeyArn),
+    /// Further material while some waits for a rotation (K117).
+    #[error("key `{key}` has material that waits for a rotation")]
+    MaterialPending {
+        /// The key.
+        key: KeyArn,
+        /// What should be imported, and what waits.
+        new_and_pending: Box<(MaterialId, MaterialId)>,
+    },
+    /// An import token that is none of ours, or another key's, or spent (K114) (T45).
+    #[error("this is no import token for the key")]
+    InvalidImportToken,
+    /// An import token of more than a day ago (K114).
+    #[error("the import token has expired")]
+    ExpiredImportToken,
+    /// Material of another kind, or other material than the key's (K114).
+    #[error("{0}")]
+    IncorrectKeyMaterial(&'static str),
+    /// The key has a replica in the Region (K120).
+    #[error("there is a replica already")]
+    ReplicaExists,
+    /// A material that the key does not have.
+    #[error("the key has no material `{0}`")]
+    MaterialNotFound(String),
     /// An automatic rotation of the key is due in a few minutes (K102).
     #[error("an automatic rotation is near")]
     AutomaticRotationNear,

@@ -17,7 +17,7 @@ use keyward_policy::{AccountId, Partition};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Operate, Origin, Rehearsal, undecided};
+use crate::call::{CREDENTIALS_OF_THIS_KIND, Call, Elsewhere, Operate, Origin, Rehearsal, undecided};
 use crate::caller::{Caller, Identity, Session};
 use crate::entities::{AccessKeyOwner, Change, CustomKeyStore, Entity};
 use crate::env::Env;
@@ -387,8 +387,12 @@ impl Host {
             error: error.as_ref(),
             explanation: tale.explanation,
             stopped_at_endpoint: tale.stopped_at_endpoint,
+            by_kms: false,
         };
         let mut records = records(&told, || self.new_event_id());
+        for elsewhere in &tale.elsewhere {
+            records.extend(told.elsewhere(elsewhere, || self.new_event_id()));
+        }
         records.extend(tale.events.iter().map(|event| event.record(now, self.new_event_id())));
         let commit = Commit { rows, records };
         // Nobody but the answer keeps the host alive for what comes after it.
@@ -439,6 +443,7 @@ impl Host {
             events: Vec::new(),
             quotas: self.quotas.get().filter(|_| is_new),
             conversation: std::mem::take(&mut tale.conversation),
+            elsewhere: Vec::new(),
             rehearsal: None,
         };
         let result = input.operate(&mut call);
@@ -449,6 +454,7 @@ impl Host {
             explanation: call.explanation.and_then(|explanation| serde_json::to_string(&explanation).ok()),
             stopped_at_endpoint: call.stopped_at_endpoint,
             events: if result.is_ok() { call.events } else { Vec::new() },
+            elsewhere: if result.is_ok() { call.elsewhere } else { Vec::new() },
         };
         result
     }
@@ -491,6 +497,7 @@ impl Host {
             events: Vec::new(),
             quotas: None,
             conversation: Conversation::default(),
+            elsewhere: Vec::new(),
             rehearsal: Some(rehearsal),
         };
         let result = act(&mut call);
@@ -522,6 +529,7 @@ impl Host {
             error: Some(error),
             explanation: None,
             stopped_at_endpoint: false,
+            by_kms: false,
         };
         let commit = Commit { rows: Vec::new(), records: records(&told, || self.new_event_id()) };
         self.enqueue(Pending { commit, next: None, done: Done::Answer(Box::new(done)) });
@@ -700,6 +708,7 @@ struct Tale {
     stopped_at_endpoint: bool,
     events: Vec<ServiceEvent>,
     conversation: Conversation,
+    elsewhere: Vec<Elsewhere>,
 }
 
 /// An operation about to be run from its beginning.

@@ -40,9 +40,9 @@ pub use call::{Call, Nothing, Operate, Origin, Outcome};
 pub use caller::{Caller, Identity, Session, SessionDoor, SessionKind, SessionPolicy};
 pub use entities::{
     AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Backing, Change, Connection, ConnectionError, Connectivity, CustomKeyStore,
-    DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, Handshake, HandshakeState, InStore, InlinePolicies, JoinedMethod, Key,
-    KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit, PolicyVersion, Role,
-    Rotation, RotationKind, RotationSchedule, Tags, User, VpcEndpoint, XksProxy, alias_arn,
+    DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, Handshake, HandshakeState, Imported, InStore, InlinePolicies,
+    JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
+    PolicyVersion, Role, Rotation, RotationKind, RotationSchedule, SpentToken, Tags, User, VpcEndpoint, XksProxy, alias_arn,
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, KeyStoreError, OrganizationsCode, OrganizationsReason, ProxyFailure};

@@ -150,6 +150,8 @@ fn answer(state: &State, origin: &Origin, action: &str, Rehearsed { mut asked, r
             | Error::InvalidState { .. }
             | Error::AutomaticRotationNear
             | Error::OnDemandRotationsExhausted(_)
+            | Error::NoMaterialPending(_)
+            | Error::ReplicaExists
             | Error::Unsupported(_)),
         ) => Some(worded(&AwsError::from(error))),
         _ => None,
@@ -251,6 +253,17 @@ impl Asked {
             Some(Operation::CreateAlias | Operation::UpdateAlias) => {
                 &[("AliasName", "the permission is asked on the alias too: --parameter AliasName=alias/NAME")]
             }
+            // [A564] [A565] [A562] What the API requires decides too.
+            Some(Operation::GetParametersForImport) => &[
+                ("WrappingAlgorithm", "how material is wrapped may decide: --parameter WrappingAlgorithm=RSAES_OAEP_SHA_256"),
+                ("WrappingKeySpec", "under what material is wrapped may decide: --parameter WrappingKeySpec=RSA_3072"),
+            ],
+            Some(Operation::ImportKeyMaterial) if !members.contains_key("ValidTo") => &[(
+                "ExpirationModel",
+                "whether the material expires may decide: --parameter ExpirationModel=KEY_MATERIAL_DOES_NOT_EXPIRE, or --parameter ValidTo=SECONDS-SINCE-1970",
+            )],
+            Some(Operation::ReplicateKey) => &[("ReplicaRegion", "where the replica would be decides: --parameter ReplicaRegion=eu-west-1")],
+            Some(Operation::UpdatePrimaryRegion) => &[("PrimaryRegion", "the other key decides too: --parameter PrimaryRegion=eu-west-1")],
             Some(Operation::CreateGrant) => &[
                 ("Operations", r#"what the grant would hold decides: --parameter 'Operations=["Decrypt"]'"#),
                 ("GranteePrincipal", "who would get the grant decides: --parameter GranteePrincipal=ARN"),
@@ -284,6 +297,10 @@ fn complete(operation: Operation, members: &mut Map<String, Value>, call: &Call<
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext if members.contains_key("NumberOfBytes") => return Ok(()),
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => ("KeySpec", "AES_256".into()),
         Operation::GenerateRandom => ("NumberOfBytes", 32.into()),
+        Operation::ImportKeyMaterial => {
+            members.entry("EncryptedKeyMaterial").or_insert("AA==".into());
+            ("ImportToken", "AA==".into())
+        }
         Operation::ListRetirableGrants => ("RetiringPrincipal", call.subject.principal.caller_arn().as_ref().into()),
         Operation::PutKeyPolicy => ("Policy", "{}".into()),
         Operation::RevokeGrant => ("GrantId", "0".repeat(64).into()),

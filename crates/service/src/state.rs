@@ -35,6 +35,8 @@ pub struct State {
     roles: OrdMap<InAccount, Arc<Role>>,
     policies: OrdMap<String, Arc<ManagedPolicy>>,
     keys: OrdMap<(AccountId, Region, KeyId), Arc<Key>>,
+    /// Where each multi-Region key has its primary and its replicas.
+    regions: HashMap<(AccountId, KeyId), OrdSet<Region>>,
     /// Keys by the moment at which something happens to them though nobody calls.
     due: OrdSet<(Timestamp, KeyArn)>,
     aliases: OrdMap<(AccountId, Region, AliasName), Arc<Alias>>,
@@ -144,6 +146,10 @@ impl State {
                 if let Some(due_at) = key.due_at() {
                     self.due.insert((due_at, key.arn().clone()));
                 }
+                if key.facts.multi_region.is_some() {
+                    let arn = key.arn();
+                    self.regions.entry((arn.account(), arn.id().clone())).or_default().insert(arn.region().clone());
+                }
                 if let Some(old) = self.keys.insert(place, key.clone()).filter(|old| old.due_at() != key.due_at()) {
                     self.not_due(&old);
                 }
@@ -218,6 +224,9 @@ impl State {
             EntityKey::Key(arn) => {
                 if let Some(old) = self.keys.remove(&place(arn)) {
                     self.not_due(&old);
+                }
+                if let Some(regions) = self.regions.get_mut(&(arn.account(), arn.id().clone())) {
+                    regions.remove(arn.region());
                 }
                 self.grants.remove(arn);
             }
@@ -420,14 +429,31 @@ impl State {
         self.keys.values()
     }
 
+    /// A multi-Region key in all its Regions, by Region; of another key nothing.
+    pub fn related(&self, key: &KeyArn) -> impl Iterator<Item = &Arc<Key>> {
+        let (account, id) = (key.account(), key.id().clone());
+        let regions = self.regions.get(&(account, id.clone()));
+        regions.into_iter().flatten().filter_map(move |region| self.key_at(account, region, &id))
+    }
+
+    /// The primary of a multi-Region key; every other key is its own.
+    pub fn primary_of<'a>(&'a self, key: &'a Key) -> &'a Key {
+        self.related(key.arn()).find(|related| !related.is_replica()).map_or(key, |primary| primary)
+    }
+
+    /// The replicas of a multi-Region key, by Region.
+    pub fn replicas_of(&self, key: &KeyArn) -> impl Iterator<Item = &Arc<Key>> {
+        self.related(key).filter(|related| related.is_replica())
+    }
+
     /// Whether there is a key to which something happens by now.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         self.due.get_min().is_some_and(|(at, _)| *at <= now)
     }
 
-    /// The keys to which something happens by now, in the order in which it does.
-    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
-        self.due.iter().take_while(move |(at, _)| *at <= now).filter_map(|(_, arn)| self.key(arn))
+    /// The key to which something happens first, if that is by now.
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<&Arc<Key>> {
+        self.due.get_min().filter(|(at, _)| *at <= now).and_then(|(_, arn)| self.key(arn))
     }
 
     /// How many keys there are in all.

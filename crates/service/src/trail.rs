@@ -6,7 +6,7 @@ use keyward_policy::AccountId;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::call::Origin;
+use crate::call::{Elsewhere, Origin};
 use crate::caller::Identity;
 use crate::error::AwsError;
 use crate::json_line::{Object, push_object};
@@ -18,6 +18,8 @@ const TEXT_BYTES_MAX: usize = 1024;
 const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
 /// Who does what KMS does by itself.
 const AWS_INTERNAL: &str = "AWS Internal";
+/// Who does in another Region what a call to KMS leads to (A1006).
+const KMS: &str = "kms.amazonaws.com";
 /// Room for the record of a usual call.
 const RECORD_BYTES: usize = 1536;
 
@@ -60,6 +62,8 @@ pub(crate) struct Told<'a> {
     pub(crate) explanation: Option<String>,
     /// The policy of the caller's VPC endpoint stopped it.
     pub(crate) stopped_at_endpoint: bool,
+    /// KMS made it for the caller, in another Region than the call.
+    pub(crate) by_kms: bool,
 }
 
 /// Something that KMS does by itself (A1011).
@@ -91,7 +95,7 @@ impl ServiceEvent {
                 object.text("invokedBy", AWS_INTERNAL);
             });
             record.plain("eventTime", Timestamp::from_second(time.as_second()).unwrap_or(time));
-            record.text("eventSource", "kms.amazonaws.com");
+            record.text("eventSource", KMS);
             record.text("eventName", name);
             record.text("awsRegion", key.region().as_str());
             record.text("sourceIPAddress", AWS_INTERNAL);
@@ -218,10 +222,35 @@ pub(crate) fn records(told: &Told<'_>, mut new_id: impl FnMut() -> Uuid) -> Vec<
 }
 
 impl Told<'_> {
+    /// The record of what the same call did in another Region.
+    pub(crate) fn elsewhere(&self, elsewhere: &Elsewhere, new_id: impl FnMut() -> Uuid) -> Vec<Record> {
+        let Elsewhere { region, event_name, request_parameters, response_elements, key } = elsewhere;
+        let mut origin = self.origin.clone();
+        origin.facts.region = region.clone();
+        let told = Told {
+            state: self.state,
+            origin: &origin,
+            service: self.service,
+            event_name,
+            read_only: self.read_only,
+            time: self.time,
+            request_parameters: request_parameters.as_deref(),
+            response_elements: response_elements.as_deref(),
+            additional: None,
+            resources: std::slice::from_ref(key),
+            error: None,
+            explanation: None,
+            stopped_at_endpoint: false,
+            by_kms: true,
+        };
+        records(&told, new_id)
+    }
+
     /// (A1002)
     fn record(&self, recipient: Option<AccountId>, shared: Option<Uuid>, event_id: Uuid, explanation: Option<&String>) -> Record {
         let origin = self.origin;
-        let service_address = origin.caller.as_ref().and_then(|caller| caller.session.as_ref()?.via.as_ref()).map(|via| invoked_by(via.service()));
+        let forwarded_by = origin.caller.as_ref().and_then(|caller| caller.session.as_ref()?.via.as_ref()).map(|via| invoked_by(via.service()));
+        let service_address = if self.by_kms { Some(KMS.to_owned()) } else { forwarded_by };
         let identity = self.user_identity(recipient, service_address.clone());
         let principal = identity.arn.clone();
         let address = origin.facts.source_ip.map(|address| address.to_string());

@@ -27,7 +27,7 @@
 //! }
 //! ```
 
-use keyward_authz::{Operation, Permit};
+use keyward_authz::{KeyArn, Operation, Permit};
 use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, KeySpec, MaterialId, RootKey, Sealed};
 
 use crate::entities::{Key, Material};
@@ -120,9 +120,25 @@ impl Vault {
     /// [`Error::InvalidCiphertext`] when the key has no such material; [`Error::Internal`] when the row does not open.
     pub fn unlock(&self, ready: &ReadyKey<'_>, material: &MaterialId) -> Result<KeyMaterial, Error> {
         let found = ready.key.materials.iter().find(|candidate| candidate.id == *material).ok_or(Error::InvalidCiphertext)?;
+        // INVARIANT: a key that lacks material is not ready.
+        let sealed = found.sealed.as_ref().ok_or(Error::Internal("a ready key without its material"))?;
         self.root
-            .open_material(ready.spec()?, material_aad(ready.key.arn().as_str(), material).as_bytes(), &found.sealed)
+            .open_material(ready.spec()?, material_aad(ready.key.arn().as_str(), material).as_bytes(), sealed)
             .map_err(|_| Error::Internal("key material does not open under the root key"))
+    }
+
+    /// Seals a key's material once more, for the same key in another Region. Nobody sees it on the way.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the keys are not related, or the row does not open.
+    pub(crate) fn carry(&self, from: &Key, material: &Material, to: &KeyArn, entropy: &dyn Entropy) -> Result<Material, Error> {
+        let related = from.facts.multi_region.is_some() && from.arn().id() == to.id() && from.arn().account() == to.account();
+        let sealed = material.sealed.as_ref().filter(|_| related).ok_or(Error::Internal("material of a key that is not related"))?;
+        let spec = from.facts.spec.parse().map_err(|_| Error::Internal("a key spec that is none"))?;
+        let opened = self.root.open_material(spec, material_aad(from.arn().as_str(), &material.id).as_bytes(), sealed);
+        let opened = opened.map_err(|_| Error::Internal("key material does not open under the root key"))?;
+        let sealed = self.root.seal_material(material_aad(to.as_str(), &material.id).as_bytes(), &opened, entropy);
+        Ok(Material { sealed: Some(sealed.map_err(|_| Error::Internal("randomness failed"))?), ..material.clone() })
     }
 
     /// Seals new material for a key.
@@ -140,7 +156,7 @@ impl Vault {
         let id = MaterialId::derive(key_id, material);
         let sealed: Sealed =
             self.root.seal_material(material_aad(key_arn, &id).as_bytes(), material, entropy).map_err(|_| Error::Internal("randomness failed"))?;
-        Ok(Material { id, sealed, created_at: at, rotation: None })
+        Ok(Material { id, sealed: Some(sealed), created_at: at, rotation: None, imported: None })
     }
 }
 

@@ -67,6 +67,24 @@ impl From<&Error> for AwsError {
             Error::PendingDeletion(key) => Self::new("KMSInvalidStateException", format!("{key} is pending deletion.")),
             Error::NotPendingDeletion(key) => Self::new("KMSInvalidStateException", format!("{key} is not pending deletion.")),
             Error::InvalidState { key, what } => Self::new("KMSInvalidStateException", format!("{key} is {what}.")),
+            Error::NoMaterialPending(key) => {
+                Self::new("KMSInvalidStateException", format!("No available key material pending rotation for the key: {key}.")) // [K102]
+            }
+            // [K117]
+            Error::MaterialPending { key, new_and_pending } => {
+                let (new, pending) = &**new_and_pending;
+                let message = format!(
+                    "New key material (id: {new}) cannot be imported into KMS key {key}, because another key material (id: {pending}) is pending rotation."
+                );
+                Self::new("KMSInvalidStateException", message)
+            }
+            Error::InvalidImportToken => Self::bare("InvalidImportTokenException"), // [K114]
+            Error::ExpiredImportToken => Self::bare("ExpiredImportTokenException"),
+            Error::IncorrectKeyMaterial(message) => Self::new("IncorrectKeyMaterialException", *message),
+            Error::ReplicaExists => {
+                Self::new("AlreadyExistsException", "You can create only one replica of each primary key in each AWS Region.") // [K120]
+            }
+            Error::MaterialNotFound(id) => Self::new("NotFoundException", format!("Key material '{id}' does not exist")),
             // [K102]
             Error::AutomaticRotationNear => Self::new(
                 "ConflictException",

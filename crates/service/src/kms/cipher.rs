@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use keyward_authz::{CallFacts, Operation, Request, Resource, Target};
 use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, KeyMaterial, KeySpec, Plaintext, open, random_bytes, seal};
-use keyward_policy::{AccountId, Action, KeyName, Values};
+use keyward_policy::{AccountId, Action, KeyName, Region, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -618,6 +618,10 @@ pub(crate) fn blob_of_nobody(call: &Call<'_>) -> Result<Vec<u8>, Error> {
 
 /// What operations without key are matched as (A141).
 pub(crate) fn no_resource(call: &Call<'_>) -> Result<String, Error> {
-    let (region, account) = (call.region(), call.account()?);
-    Ok(format!("arn:{}:kms:{region}:{account}:*", region.partition()))
+    Ok(no_resource_in(call.region(), call.account()?))
+}
+
+/// The same in a Region that was not called (A407).
+pub(crate) fn no_resource_in(region: &Region, account: AccountId) -> String {
+    format!("arn:{}:kms:{region}:{account}:*", region.partition())
 }

@@ -3,22 +3,25 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-use keyward_authz::{KeyArn, KeyFacts, KeyManager, Operation, Request, Resource, Target};
+use keyward_authz::{CallFacts, KeyArn, KeyFacts, KeyId, KeyManager, MultiRegionKeyType, Operation, Request, Resource, Target};
 use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin};
 use keyward_policy::{AccountId, KeyName, Region, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::cipher::no_resource;
+use super::cipher::{no_resource, no_resource_in};
+use super::due::days_from;
 use super::external::check_new;
+use super::import::ExpirationModel;
 use super::policies::{checked, default_policy, lockout_check};
+use super::regions::MultiRegionConfiguration;
 use super::resolve::{permission, resolve};
 use super::stores::store_of;
 use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
 use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Change, Connection, Entity, InStore, Key, KeyState};
+use crate::entities::{Change, Connection, Entity, InStore, Key, KeyState, Material};
+use crate::env::Env;
 use crate::error::{Error, KeyStoreError};
 use crate::host::new_uuid;
 use crate::paging::{PageSize, page};
@@ -66,12 +69,20 @@ pub struct KeyMetadata {
     pub key_state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_date: Option<EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_deletion_window_in_days: Option<i64>,
     pub origin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_model: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_to: Option<EpochSeconds>,
     pub key_manager: &'static str,
     pub customer_master_key_spec: String,
     pub key_spec: String,
     pub encryption_algorithms: [&'static str; 1],
     pub multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_region_configuration: Option<MultiRegionConfiguration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_key_material_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,8 +100,11 @@ pub struct XksKeyConfiguration {
 }
 
 impl KeyMetadata {
-    fn of(key: &Key) -> Self {
+    pub(super) fn of(state: &State, key: &Key) -> Self {
         let facts = &key.facts;
+        let is_imported = facts.origin == Origin::External.name() && key.has_material();
+        // [K80] The first end of any material that the key must have.
+        let valid_to = key.associated().filter_map(Material::expires_at).min().filter(|_| is_imported);
         Self {
             aws_account_id: facts.arn.account().to_string(),
             key_id: facts.arn.id().to_string(),
@@ -101,7 +115,10 @@ impl KeyMetadata {
             key_usage: facts.usage.to_string(),
             key_state: key.shown_state().name(), // [K139]
             deletion_date: key.deletion_at.map(EpochSeconds),
+            pending_deletion_window_in_days: key.pending_window_days,
             origin: facts.origin.to_string(),
+            expiration_model: is_imported.then(|| ExpirationModel::of(valid_to).name()),
+            valid_to: valid_to.map(EpochSeconds),
             key_manager: match facts.manager {
                 KeyManager::Customer => "CUSTOMER",
                 KeyManager::Aws => "AWS",
@@ -110,6 +127,7 @@ impl KeyMetadata {
             key_spec: facts.spec.to_string(),
             encryption_algorithms: ["SYMMETRIC_DEFAULT"],
             multi_region: facts.multi_region.is_some(),
+            multi_region_configuration: MultiRegionConfiguration::of(state, key),
             // [K80] What is only half of a key has no id that is told.
             current_key_material_id: key.current_material().filter(|_| key.in_store.is_none()).map(|material| material.id.to_string()),
             custom_key_store_id: key.in_store.as_ref().map(|place| place.store.clone()),
@@ -120,7 +138,7 @@ impl KeyMetadata {
 
 impl KeyMetadata {
     /// As `responseElements` has it (A1006).
-    fn recorded(&self) -> serde_json::Value {
+    pub(super) fn recorded(&self) -> serde_json::Value {
         let mut recorded = serde_json::json!({
             "aWSAccountId": self.aws_account_id,
             "keyId": self.key_id,
@@ -136,6 +154,7 @@ impl KeyMetadata {
             "keySpec": self.key_spec,
             "encryptionAlgorithms": self.encryption_algorithms,
             "multiRegion": self.multi_region,
+            "multiRegionConfiguration": self.multi_region_configuration.as_ref().map(MultiRegionConfiguration::recorded),
             "currentKeyMaterialId": self.current_key_material_id,
         });
         if let (Some(members), Some(store)) = (recorded.as_object_mut(), &self.custom_key_store_id) {
@@ -154,8 +173,27 @@ pub struct KeyMetadataOutput {
     pub key_metadata: KeyMetadata,
 }
 
-/// (K71) (K72) What a request may ask for, and what of it this release makes.
-fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
+/// What a key is to be.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) spec: KeySpec,
+    pub(super) usage: KeyUsage,
+    pub(super) origin: Origin,
+    pub(super) multi_region: Option<MultiRegionKeyType>,
+}
+
+impl Kind {
+    /// What a key is.
+    pub(super) fn of(key: &Key) -> Result<Self, Error> {
+        let KeyFacts { spec, usage, origin, multi_region, .. } = &key.facts;
+        let unknown = |_| Error::Internal("a key of no kind");
+        let (spec, usage, origin) = (spec.parse().map_err(unknown)?, usage.parse().map_err(unknown)?, origin.parse().map_err(unknown)?);
+        Ok(Self { spec, usage, origin, multi_region: *multi_region })
+    }
+}
+
+/// (K70)–(K73) What a request may ask for, and what of it this release makes.
+fn kind_of(input: &CreateKey) -> Result<Kind, Error> {
     if input.key_spec.is_some() && input.customer_master_key_spec.is_some() {
         let message = "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.";
         return Err(Error::Validation(message.to_owned()));
@@ -169,11 +207,12 @@ fn spec_and_usage(input: &CreateKey) -> Result<(), Error> {
         return Err(Error::Validation(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
     }
     let unsupported = |what: String| Err(Error::Unsupported(Some(format!("{what} is not supported by this release of Keyward"))));
-    match (spec, input.origin.unwrap_or(Origin::AwsKms), input.multi_region == Some(true)) {
-        (KeySpec::SymmetricDefault, Origin::AwsKms | Origin::ExternalKeyStore, false) => Ok(()),
-        (KeySpec::SymmetricDefault, Origin::AwsKms, true) => unsupported("MultiRegion".to_owned()),
-        (KeySpec::SymmetricDefault, origin, _) => unsupported(format!("Origin {origin}")),
-        (spec, ..) => unsupported(format!("KeySpec {spec}")),
+    let multi_region = (input.multi_region == Some(true)).then_some(MultiRegionKeyType::Primary);
+    match (spec, input.origin.unwrap_or(Origin::AwsKms)) {
+        (KeySpec::SymmetricDefault, origin @ (Origin::AwsKms | Origin::External)) => Ok(Kind { spec, usage, origin, multi_region }),
+        (KeySpec::SymmetricDefault, origin @ Origin::ExternalKeyStore) if multi_region.is_none() => Ok(Kind { spec, usage, origin, multi_region }),
+        (KeySpec::SymmetricDefault, origin) => unsupported(format!("Origin {origin}")),
+        (spec, _) => unsupported(format!("KeySpec {spec}")),
     }
 }
 
@@ -224,25 +263,24 @@ impl Operate for CreateKey {
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<KeyMetadataOutput>, Error> {
-        spec_and_usage(&self)?;
+        let kind = kind_of(&self)?;
         let wanted_store = wanted_store(&self)?;
         let facts = call.facts();
-        let origin = self.origin.unwrap_or(Origin::AwsKms);
         let tags = tags_of(self.tags.unwrap_or_default())?;
         let tag_map: Pairs = tags.iter().cloned().collect();
-        may_create(call, facts, origin, &tag_map, self.bypass_policy_lockout_safety_check)?;
+        may_create(call, facts, kind, &tag_map, self.bypass_policy_lockout_safety_check)?;
         has_room(call.state, call.account()?, call.region())?;
         let in_store = wanted_store.map(|(store, key)| place_in(call, &store, key)).transpose()?;
-        let id = new_uuid(call.env).parse().map_err(|_| Error::Internal("a UUID that is none"))?;
+        let id = new_key_id(call.env, kind.multi_region.is_some())?;
         let arn = KeyArn::new(call.region().clone(), call.account()?, id);
         let mut key_facts = KeyFacts {
             policy: default_policy(&arn),
             ram_policy: None,
-            spec: KeySpec::SymmetricDefault.name().into(),
-            usage: KeyUsage::EncryptDecrypt.name().into(),
-            origin: origin.name().into(),
+            spec: kind.spec.name().into(),
+            usage: kind.usage.name().into(),
+            origin: kind.origin.name().into(),
             manager: KeyManager::Customer,
-            multi_region: None,
+            multi_region: kind.multi_region,
             aliases: Vec::new(),
             tags: tag_map,
             arn: arn.clone(),
@@ -255,29 +293,19 @@ impl Operate for CreateKey {
             }
             key_facts.policy = policy;
         }
-        let material = KeyMaterial::generate(KeySpec::SymmetricDefault, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
-        let blob_id = arn.id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?;
-        let material = call.vault.lock(arn.as_str(), &blob_id, &material, call.now, &*call.env.entropy)?;
-        let key = Key {
-            facts: key_facts,
-            tags,
-            description: self.description.unwrap_or_default(),
-            state: KeyState::Enabled,
-            created_at: call.now,
-            deletion_at: None,
-            materials: vec![material],
-            rotation: None,
-            in_store,
-            unavailable: false,
-        };
+        // [K115] What is imported comes later.
+        let materials = if kind.origin == Origin::External { Vec::new() } else { vec![made(call, &arn, kind.spec)?] };
+        let description = self.description.unwrap_or_default();
+        let mut key = Key { tags, description, materials, in_store, ..Key::new(key_facts, call.now) };
+        key.settle();
         call.concerns(&arn);
-        let key_metadata = KeyMetadata::of(&key);
+        let key_metadata = KeyMetadata::of(call.state, &key);
         Ok(Outcome::changed(KeyMetadataOutput { key_metadata }, vec![Change::Put(Entity::Key(Arc::new(key)))]))
     }
 }
 
 /// (K230)
-fn has_room(state: &State, account: AccountId, region: &Region) -> Result<(), Error> {
+pub(super) fn has_room(state: &State, account: AccountId, region: &Region) -> Result<(), Error> {
     // Where there are so few keys in all, nobody has more.
     if state.key_count() < KEYS_MAX {
         return Ok(());
@@ -320,21 +348,43 @@ fn place_in(call: &mut Call<'_>, id: &str, key: String) -> Result<InStore, Error
     Ok(InStore { store: store.id, xks_key_id: Some(key) })
 }
 
-/// (A406) `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy.
-fn may_create(call: &mut Call<'_>, facts: &keyward_authz::CallFacts, origin: Origin, tags: &Pairs, bypass: Option<bool>) -> Result<(), Error> {
-    let pattern = no_resource(call)?;
+/// A new id (K40).
+fn new_key_id(env: &Env, multi_region: bool) -> Result<KeyId, Error> {
+    let uuid = new_uuid(env);
+    let id = if multi_region { format!("mrk-{}", uuid.replace('-', "")) } else { uuid };
+    id.parse().map_err(|_| Error::Internal("a key id that is none"))
+}
+
+/// New material of a new key.
+fn made(call: &mut Call<'_>, arn: &KeyArn, spec: KeySpec) -> Result<Material, Error> {
+    let material = KeyMaterial::generate(spec, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+    let blob_id = arn.id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?;
+    call.vault.lock(arn.as_str(), &blob_id, &material, call.now, &*call.env.entropy)
+}
+
+/// (A406) `kms:CreateKey`, and with tags `kms:TagResource` from an identity policy, in the Region of `facts` (A407).
+pub(super) fn may_create(call: &mut Call<'_>, facts: &CallFacts, kind: Kind, tags: &Pairs, bypass: Option<bool>) -> Result<(), Error> {
+    let pattern = no_resource_in(&facts.region, call.account()?);
     let value = |text: &'static str| Values::One(Cow::Borrowed(text));
     let mut request = Request::new(permission(Operation::CreateKey)?, facts);
     request.request_tags = (!tags.is_empty()).then_some(tags);
     // [A502] Effective values.
     request.parameters = vec![
-        (KeyName::KeySpec, value("SYMMETRIC_DEFAULT")),
-        (KeyName::CustomerMasterKeySpec, value("SYMMETRIC_DEFAULT")),
-        (KeyName::KeyUsage, value("ENCRYPT_DECRYPT")),
-        (KeyName::CustomerMasterKeyUsage, value("ENCRYPT_DECRYPT")),
-        (KeyName::KeyOrigin, value(origin.name())),
-        (KeyName::MultiRegion, value("false")),
+        (KeyName::KeySpec, value(kind.spec.name())),
+        (KeyName::CustomerMasterKeySpec, value(kind.spec.name())),
+        (KeyName::KeyUsage, value(kind.usage.name())),
+        (KeyName::CustomerMasterKeyUsage, value(kind.usage.name())),
+        (KeyName::KeyOrigin, value(kind.origin.name())),
+        (KeyName::MultiRegion, Values::bool(kind.multi_region.is_some())),
     ];
+    // [A549]
+    request.parameters.extend(kind.multi_region.map(|part| {
+        let part = match part {
+            MultiRegionKeyType::Primary => "PRIMARY",
+            MultiRegionKeyType::Replica => "REPLICA",
+        };
+        (KeyName::MultiRegionKeyType, value(part))
+    }));
     request.parameters.extend(bypass.map(|bypass| (KeyName::BypassPolicyLockoutSafetyCheck, Values::bool(bypass)))); // [A503]
     call.authorize(&Target::new(Resource::None { pattern: pattern.clone().into() }), &request)?;
     if tags.is_empty() {
@@ -377,7 +427,7 @@ impl Operate for DescribeKey {
         let found = resolve(call, Operation::DescribeKey, &self.key_id)?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
         let key = found.permit_in_state(call, Request::new(permission(Operation::DescribeKey)?, facts))?;
-        Ok(Outcome::unchanged(KeyMetadataOutput { key_metadata: KeyMetadata::of(&key) }))
+        Ok(Outcome::unchanged(KeyMetadataOutput { key_metadata: KeyMetadata::of(call.state, &key) }))
     }
 }
 
@@ -536,7 +586,8 @@ pub struct ScheduleKeyDeletion {
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct ScheduleKeyDeletionOutput {
     pub key_id: String,
-    pub deletion_date: EpochSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_date: Option<EpochSeconds>,
     pub key_state: &'static str,
     pub pending_window_in_days: i64,
 }
@@ -564,11 +615,12 @@ impl Operate for ScheduleKeyDeletion {
         struct Elements<'a> {
             key_id: &'a str,
             key_state: &'static str,
-            deletion_date: RecordedTime,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            deletion_date: Option<RecordedTime>,
             pending_window_in_days: i64,
         }
         let ScheduleKeyDeletionOutput { key_id, deletion_date, key_state, pending_window_in_days } = output;
-        let (deletion_date, pending_window_in_days) = (RecordedTime(deletion_date.0), *pending_window_in_days);
+        let (deletion_date, pending_window_in_days) = (deletion_date.map(|date| RecordedTime(date.0)), *pending_window_in_days);
         raw(&Elements { key_id, key_state, deletion_date, pending_window_in_days })
     }
 
@@ -582,14 +634,19 @@ impl Operate for ScheduleKeyDeletion {
         let mut request = Request::new(permission(Operation::ScheduleKeyDeletion)?, facts);
         request.parameters = vec![(KeyName::ScheduleKeyDeletionPendingWindowInDays, Values::One(Cow::Owned(days.to_string())))]; // [A560]
         let key = found.permit_in_state(call, request)?;
-        let deletion_at = call.now.saturating_add(SignedDuration::from_hours(24 * days)).map_err(|_| Error::Internal("a date out of range"))?;
         let mut changed = Key::clone(&key);
-        changed.state = KeyState::PendingDeletion;
-        changed.deletion_at = Some(deletion_at);
+        // [K91] A primary waits for its replicas first.
+        if call.state.replicas_of(key.arn()).any(|replica| replica.arn() != key.arn()) && !key.is_replica() {
+            changed.state = KeyState::PendingReplicaDeletion;
+            changed.pending_window_days = Some(days);
+        } else {
+            changed.state = KeyState::PendingDeletion;
+            changed.deletion_at = Some(days_from(call.now, days)?);
+        }
         let output = ScheduleKeyDeletionOutput {
             key_id: key.arn().to_string(),
-            deletion_date: EpochSeconds(deletion_at),
-            key_state: KeyState::PendingDeletion.name(),
+            deletion_date: changed.deletion_at.map(EpochSeconds),
+            key_state: changed.state.name(),
             pending_window_in_days: days,
         };
         Ok(Outcome::changed(output, put(changed)))
@@ -622,6 +679,8 @@ impl Operate for CancelKeyDeletion {
         let mut key = changing(call, Operation::CancelKeyDeletion, &self.key_id)?;
         key.state = KeyState::Disabled; // [K90]
         key.deletion_at = None;
+        key.pending_window_days = None;
+        key.settle();
         let output = KeyIdOutput { key_id: key.arn().to_string() };
         Ok(Outcome::changed(output, put(key)))
     }
@@ -653,9 +712,7 @@ mod tests {
             };
             // [K230] In whatever state.
             let state = if number.is_multiple_of(2) { KeyState::Enabled } else { KeyState::PendingDeletion };
-            let (tags, description, materials) = (Vec::new(), String::new(), Vec::new());
-            let (created_at, deletion_at, rotation, in_store, unavailable) = (jiff::Timestamp::UNIX_EPOCH, None, None, None, false);
-            Entity::Key(Arc::new(Key { facts, tags, description, state, created_at, deletion_at, materials, rotation, in_store, unavailable }))
+            Entity::Key(Arc::new(Key { state, ..Key::new(facts, jiff::Timestamp::UNIX_EPOCH) }))
         };
         let state = State::load(1, (0..KEYS_MAX).map(key));
         let message = "Customer managed keys quota for this account in this region is 100000, current usage is 100000.";

@@ -19,6 +19,7 @@ macro_rules! kms_operations {
             DeleteAlias;
             DeleteCustomKeyStore;
             DescribeCustomKeyStores;
+            DeleteImportedKeyMaterial;
             DescribeKey;
             DisableKey;
             DisableKeyRotation;
@@ -31,6 +32,8 @@ macro_rules! kms_operations {
             GenerateRandom;
             GetKeyPolicy;
             GetKeyRotationStatus;
+            GetParametersForImport;
+            ImportKeyMaterial;
             ListAliases;
             ListGrants;
             ListKeyPolicies;
@@ -40,6 +43,7 @@ macro_rules! kms_operations {
             ListRetirableGrants;
             PutKeyPolicy;
             ReEncrypt;
+            ReplicateKey;
             RetireGrant;
             RevokeGrant;
             RotateKeyOnDemand;
@@ -49,6 +53,7 @@ macro_rules! kms_operations {
             UpdateAlias;
             UpdateCustomKeyStore;
             UpdateKeyDescription;
+            UpdatePrimaryRegion;
         }
     };
 }
@@ -58,8 +63,10 @@ mod cipher;
 mod due;
 mod external;
 mod grants;
+mod import;
 mod keys;
 mod policies;
+mod regions;
 mod resolve;
 mod rotation;
 mod stores;
@@ -85,12 +92,17 @@ pub use grants::{
     RevokeGrant, RevokeGrantOutput,
 };
 pub(crate) use grants::{granted_by, new_grant_id};
+pub use import::{
+    DeleteImportedKeyMaterial, ExpirationModel, GetParametersForImport, GetParametersForImportOutput, ImportKeyMaterial, ImportType,
+    KeyMaterialOutput,
+};
 pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, KeyIdOutput, KeyListEntry, KeyMetadata, KeyMetadataOutput, ListKeys,
     ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, XksKeyConfiguration,
 };
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
+pub use regions::{MultiRegionConfiguration, MultiRegionKey, ReplicateKey, ReplicateKeyOutput, UpdatePrimaryRegion};
 pub(crate) use resolve::resolve;
 pub(crate) use rotation::schedule;
 pub use rotation::{
@@ -178,6 +190,15 @@ pub type Pairs = BTreeMap<String, String>;
 /// A time as the API writes it: seconds with at most three digits of fraction (K5).
 #[derive(Clone, Copy)]
 pub struct EpochSeconds(pub jiff::Timestamp);
+
+/// Integer, fraction or exponent.
+impl<'de> Deserialize<'de> for EpochSeconds {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
+        jiff::Timestamp::from_millisecond((seconds * 1000.0).round() as i64).map(Self).map_err(serde::de::Error::custom)
+    }
+}
 
 impl Serialize for EpochSeconds {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -41,12 +41,14 @@ pub(crate) fn checked(state: &State, key: &KeyArn, text: &str) -> Result<Resourc
     Ok(ResourcePolicy { policy, bound })
 }
 
-/// (A701) (A702) (A703) Whether this caller could put the policy again: decided in full, under the new policy.
+/// (A701) (A702) (A703) Whether this caller could put the policy again: decided in full, under the new policy, in the key's Region.
 pub(crate) fn lockout_check(call: &Call<'_>, facts: &KeyFacts, policy: &ResourcePolicy) -> Result<(), Error> {
+    let mut there = call.facts().clone();
+    there.region = facts.arn.region().clone();
     let mut changed = facts.clone();
     changed.policy = policy.clone();
     changed.ram_policy = None;
-    let mut request = Request::new(permission(Operation::PutKeyPolicy)?, call.facts());
+    let mut request = Request::new(permission(Operation::PutKeyPolicy)?, &there);
     request.parameters = vec![(KeyName::PolicyName, Values::One(Cow::Borrowed("default")))];
     let target = call.state.target(Resource::Key { key: &changed, grants: &[] });
     if authorize(call.subject, &target, &request).is_allowed() { Ok(()) } else { Err(Error::PolicyLockout) }

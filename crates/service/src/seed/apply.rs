@@ -397,10 +397,12 @@ impl Seeding<'_> {
             state: if seed.enabled { KeyState::Enabled } else { KeyState::Disabled },
             created_at: existing.as_ref().map_or(self.now, |key| key.created_at),
             deletion_at: None,
+            pending_window_days: None,
             materials,
             rotation: self.rotation(existing.as_deref(), seed).map_err(|fault| fault.at(&["rotation_days"]))?,
             in_store: None,
             unavailable: false,
+            spent_tokens: existing.as_ref().map(|key| key.spent_tokens.clone()).unwrap_or_default(),
         };
         self.put(Entity::Key(Arc::new(key)));
         for (at, name) in seed.aliases.iter().enumerate() {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+mod material;
+mod regions;
 mod rotation;
 mod states;
 mod world;
