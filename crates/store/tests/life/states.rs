@@ -67,7 +67,7 @@ where
     let caller = world.host.authenticate::<()>(access_key_id, None, Partition::Aws, |_| Ok(())).ok();
     let origin = Origin { caller, facts: CallFacts::new(HOME.parse().unwrap()), request_id: world.host.new_request_id() };
     let (sender, receiver) = mpsc::channel();
-    let input = serde_json::from_value::<I>(input.clone()).unwrap_or_else(|error| panic!("{} of {input}: {error}", I::NAME));
+    let input = serde_json::from_value::<I>(input).unwrap();
     world.host.perform(origin, input, move |result| sender.send(result).unwrap());
     let told = |error| {
         let AwsError { code, message, .. } = AwsError::from(&error);
@@ -207,7 +207,7 @@ impl Stage {
     }
 
     fn call(&self, operation: &str, input: Value) -> Answer {
-        by_name(&self.world, &self.root, operation, input).unwrap_or_else(|| panic!("{operation} is not served"))
+        by_name(&self.world, &self.root, operation, input).unwrap()
     }
 
     fn key(&self, arn: &str) -> Key {
