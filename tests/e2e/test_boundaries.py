@@ -315,8 +315,12 @@ def test_a_dry_run_can_leave_the_ciphertext_out(server):
 
 def test_what_this_release_does_not_support_is_refused(server):
     kms = server.kms()
-    for call, parameters in ((kms.create_key, {"CustomKeyStoreId": "cks-1"}), (kms.create_key, {"XksKeyId": "x"}), (kms.generate_random, {"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"})):
-        assert "is not supported by this release" in refused("UnsupportedOperationException", call, **parameters)  # K76
+    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"x"}
+    for call, parameters in (
+        (kms.decrypt, {"CiphertextBlob": b"x", "Recipient": recipient}),
+        (kms.generate_random, {"NumberOfBytes": 1, "Recipient": recipient}),
+    ):
+        assert refused("UnsupportedOperationException", call, **parameters) == "Recipient is not supported by this release of Keyward"  # K156
     assert kms.list_keys()["Keys"] == []
 
 
