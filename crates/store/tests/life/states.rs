@@ -319,7 +319,7 @@ fn states_and_the_order_of_errors() {
     let kinds: Vec<&str> = stage.subjects.iter().map(|subject| subject.kind).collect();
     let mut drawn = String::from("Operation x state x kind of key (K85); the letters are those of K84, other words are codes.\n\n");
     let mut line = |name: &str, cells: &[&str], end: &str| {
-        let cells: String = cells.iter().map(|cell| format!("{cell:14}")).collect();
+        let cells: String = cells.iter().map(|cell| format!("{cell:13} ")).collect();
         writeln!(drawn, "{}", format!("  {name:36}{cells}{end}").trim_end()).unwrap();
     };
     line("", &STATES.iter().map(|(_, name)| *name).collect::<Vec<_>>(), "");
