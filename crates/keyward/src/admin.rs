@@ -9,8 +9,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use keyward_authz::AuthorizationMessage;
+use keyward_crypto::RootKey;
 use keyward_policy::{AccountId, Partition, Region};
-use keyward_service::{Answer, Host, Question, admin};
+use keyward_service::{Answer, Host, Question, admin, xks};
 use keyward_store::{SqliteStore, private_file};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,15 @@ pub(crate) struct EstateArgs {
     root_key: Option<PathBuf>,
 }
 
+impl EstateArgs {
+    /// The data directory and its root key, for whoever owns them while it runs.
+    pub(crate) fn opened(&self) -> anyhow::Result<(PathBuf, RootKey)> {
+        let data = rim::data_directory(self.data.as_ref())?;
+        let root = rim::root_key(&rim::root_key_file(self.root_key.as_ref(), &data)?, &data)?;
+        Ok((data, root))
+    }
+}
+
 /// What an operator can ask.
 #[derive(Deserialize, Serialize)]
 pub(crate) enum Ask {
@@ -47,6 +57,9 @@ pub(crate) enum Ask {
     CreateEndpoint { id: Option<String>, vpc: String, account: AccountId, service: String, region: Region, policy: Option<String> },
     ListEndpoints,
     DeleteEndpoint { id: String },
+    CreateProxyClient { account: AccountId, user: Option<String>, region: Region },
+    ListProxyClients,
+    DeleteProxyClient { access_key_id: String },
     Explain { question: Box<Question> },
     EncodeAuthorizationMessage { account: AccountId, message: Box<AuthorizationMessage> },
     WhoCan { question: Box<WhoCanQuestion> },
@@ -144,6 +157,30 @@ impl From<&keyward_service::VpcEndpoint> for EndpointEntry {
     }
 }
 
+/// A credential of a proxy client; the secret is there only when it was just made.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ProxyClientEntry {
+    pub(crate) access_key_id: String,
+    pub(crate) acts_as: String,
+    pub(crate) region: Region,
+    pub(crate) created: jiff::Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) raw_secret_access_key: Option<String>,
+}
+
+impl From<&keyward_service::ProxyClient> for ProxyClientEntry {
+    fn from(client: &keyward_service::ProxyClient) -> Self {
+        Self {
+            access_key_id: client.access_key_id.clone(),
+            acts_as: client.acts_as(),
+            region: client.region.clone(),
+            created: client.created_at,
+            raw_secret_access_key: None,
+        }
+    }
+}
+
 /// What the process that answers knows of itself.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -212,6 +249,13 @@ fn answer(host: &Host, place: &Place, ask: Ask) -> anyhow::Result<serde_json::Va
         }
         Ask::ListEndpoints => serde_json::to_value(state.vpc_endpoints().map(|endpoint| EndpointEntry::from(&**endpoint)).collect::<Vec<_>>()),
         Ask::DeleteEndpoint { id } => serde_json::to_value(admin::delete_endpoint(host, &id)?),
+        Ask::CreateProxyClient { account, user, region } => {
+            let made = xks::create_client(host, account, user, &region)?;
+            let secret = Some((*made.secret_access_key).clone());
+            serde_json::to_value(ProxyClientEntry { raw_secret_access_key: secret, ..ProxyClientEntry::from(&*made.client) })
+        }
+        Ask::ListProxyClients => serde_json::to_value(state.proxy_clients().map(|client| ProxyClientEntry::from(&**client)).collect::<Vec<_>>()),
+        Ask::DeleteProxyClient { access_key_id } => serde_json::to_value(xks::delete_client(host, &access_key_id)?),
         Ask::EncodeAuthorizationMessage { account, message } => serde_json::to_value(admin::encode_authorization_message(host, account, *message)?),
         Ask::Explain { question } => serde_json::to_value(keyward_service::ask(host, &question)?),
         Ask::WhoCan { question } => serde_json::to_value(who_can::answer(host, &question)?),
@@ -245,7 +289,7 @@ pub(crate) fn request<T: DeserializeOwned>(estate: &EstateArgs, ask: Ask) -> any
             if !data.join("keyward.db").exists() && !matches!(ask, Ask::CreateAccount { .. } | Ask::CreateDoor { .. }) {
                 bail!("there is no estate in {}; `keyward serve` makes one, or name another with --data", data.display());
             }
-            let root = rim::root_key(&rim::root_key_file(estate.root_key.as_ref(), &data)?, &data)?;
+            let (data, root) = estate.opened()?;
             let host = Host::open(Box::new(SqliteStore::open(&data)?), root, rim::env())?;
             answer(&host, &Place { data, endpoint: None }, ask)?
         }

@@ -15,6 +15,7 @@ mod serve;
 mod tour;
 mod trail;
 mod who_can;
+mod xks_proxy;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -46,6 +47,8 @@ enum Command {
     Door(door::DoorArgs),
     /// Make VPC endpoints, through which calls come to a listener of their own
     Endpoint(endpoint::EndpointArgs),
+    /// Serve keys as an external key store to AWS KMS, or to another Keyward: be the proxy of the XKS protocol
+    XksProxy(xks_proxy::XksProxyArgs),
     /// Check seed files
     Seed(seed::SeedArgs),
     /// Check policy documents and lay them out
@@ -78,6 +81,7 @@ fn main() {
         Command::Status(arguments) => operate::status(&arguments),
         Command::Door(arguments) => door::run(&arguments),
         Command::Endpoint(arguments) => endpoint::run(&arguments),
+        Command::XksProxy(arguments) => xks_proxy::run(&arguments),
         Command::Seed(arguments) => seed::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Trail(arguments) => trail::run(&arguments),

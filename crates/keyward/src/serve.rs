@@ -116,12 +116,7 @@ impl ServeArgs {
 }
 
 pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        // A line that nobody reads is no reason to end.
-        .log_internal_errors(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| "warn".into()))
-        .init();
+    tell_on_stderr();
     for address in arguments.listen_endpoint.iter().map(|(_, address)| address).chain([&arguments.listen]) {
         if !address.ip().is_loopback() {
             bail!("{address} is not a loopback address, and calls are not encrypted; listen on 127.0.0.1 behind whatever ends TLS"); // T11
@@ -134,8 +129,27 @@ pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<()> {
     result
 }
 
+/// Has what goes wrong told on stderr, as `KEYWARD_LOG` wants it.
+pub(crate) fn tell_on_stderr() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        // A line that nobody reads is no reason to end.
+        .log_internal_errors(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| "warn".into()))
+        .init();
+}
+
+/// Ends when the operating system asks for the end.
+pub(crate) fn signals() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
+}
+
 /// On a single core a thread that others could take work from only costs.
-fn runtime() -> Builder {
+pub(crate) fn runtime() -> Builder {
     match std::thread::available_parallelism() {
         Ok(cores) if cores.get() == 1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
@@ -164,11 +178,7 @@ async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {
     first_start(arguments, host, address)?;
     let (stopping, stopped) = watch::channel(false);
     let endpoints = endpoints(arguments, host, &stopped).await?;
-    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
-    let stop = async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    };
+    let stop = signals()?;
     let administration = match arguments.ephemeral {
         true => None,
         false => {
@@ -242,7 +252,7 @@ fn first_start(arguments: &ServeArgs, host: &Host, address: SocketAddr) -> anyho
 }
 
 /// Tells the operator when the store cannot be written, once, and every minute as long as it lasts (T51).
-async fn tell_health(host: Arc<Host>) {
+pub(crate) async fn tell_health(host: Arc<Host>) {
     let mut round = tokio::time::interval(HEALTH_ROUND);
     let (mut told, mut rounds) = (Health::Good, 0);
     loop {
@@ -264,7 +274,7 @@ async fn tell_health(host: Arc<Host>) {
 }
 
 /// Keys are deleted (K92) and rotated (K100) when their day comes, though nobody calls.
-async fn keep_time(host: Arc<Host>) {
+pub(crate) async fn keep_time(host: Arc<Host>) {
     let mut round = tokio::time::interval(Duration::from_secs(TIME_ROUND_S));
     loop {
         round.tick().await;

@@ -12,7 +12,7 @@ use keyward_crypto::{MaterialId, Sealed};
 use keyward_policy::{AccountId, Arn, Partition, Policy, Region};
 use serde::{Deserialize, Serialize};
 
-pub use key_store::{Backing, Connection, ConnectionError, Connectivity, CustomKeyStore, InStore, XksProxy};
+pub use key_store::{Backing, Connection, ConnectionError, Connectivity, CustomKeyStore, InStore, ProxyClient, XksProxy};
 pub use organization::{
     AccountCreation, Handshake, HandshakeState, JoinedMethod, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
 };
@@ -660,6 +660,7 @@ entities! {
     Handshake(Handshake) = "handshake",
     VpcEndpoint(VpcEndpoint) = "vpc-endpoint",
     CustomKeyStore(CustomKeyStore) = "custom-key-store",
+    ProxyClient(ProxyClient) = "proxy-client",
 }
 
 /// The first byte of every stored entity.
@@ -701,6 +702,7 @@ pub enum EntityKey {
     Handshake(String),
     VpcEndpoint(String),
     CustomKeyStore(AccountId, Region, String),
+    ProxyClient(String),
 }
 
 impl EntityKey {
@@ -725,6 +727,7 @@ impl EntityKey {
             Self::Handshake(_) => EntityKind::Handshake,
             Self::VpcEndpoint(_) => EntityKind::VpcEndpoint,
             Self::CustomKeyStore(..) => EntityKind::CustomKeyStore,
+            Self::ProxyClient(_) => EntityKind::ProxyClient,
         }
     }
 
@@ -739,6 +742,7 @@ impl EntityKey {
             | Self::OrganizationPolicy(id)
             | Self::AccountCreation(id)
             | Self::Handshake(id)
+            | Self::ProxyClient(id)
             | Self::VpcEndpoint(id) => id.clone(),
             // [K270] Names are unique ignoring case.
             Self::User(account, name) | Self::Group(account, name) | Self::Role(account, name) => format!("{account}/{}", name.to_lowercase()),
@@ -772,6 +776,7 @@ impl Entity {
             Self::AccountCreation(creation) => EntityKey::AccountCreation(creation.id.clone()),
             Self::Handshake(handshake) => EntityKey::Handshake(handshake.id.clone()),
             Self::VpcEndpoint(endpoint) => EntityKey::VpcEndpoint(endpoint.id.clone()),
+            Self::ProxyClient(client) => EntityKey::ProxyClient(client.access_key_id.clone()),
             Self::CustomKeyStore(store) => EntityKey::CustomKeyStore(store.account, store.region.clone(), store.id.clone()),
         }
     }

@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use keyward_authz::Explanation;
 use keyward_crypto::{Entropy, Purpose, RootKey};
-use keyward_policy::{AccountId, Partition};
+use keyward_policy::{AccountId, Partition, Region};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -120,6 +120,7 @@ pub struct SecretKey<'h> {
 enum SecretSource<'h> {
     Sealed {
         vault: &'h Vault,
+        purpose: Purpose,
         id: &'h str,
         sealed: &'h keyward_crypto::Sealed,
     },
@@ -140,8 +141,8 @@ impl SecretKey<'_> {
     /// [`Error::Internal`] when the sealed row does not open.
     pub fn expose(&self) -> Result<Zeroizing<String>, Error> {
         match &self.source {
-            SecretSource::Sealed { vault, id, sealed } => {
-                let bytes = vault.root().open(Purpose::AccessKeySecret, id.as_bytes(), sealed);
+            SecretSource::Sealed { vault, purpose, id, sealed } => {
+                let bytes = vault.root().open(*purpose, id.as_bytes(), sealed);
                 let bytes = bytes.map_err(|_| Error::Internal("an access key secret does not open under the root key"))?;
                 std::str::from_utf8(&bytes)
                     .map(|secret| Zeroizing::new(secret.to_owned()))
@@ -276,9 +277,28 @@ impl Host {
             }
         };
         let Some(identity) = identity.filter(|identity| here(identity.account())) else { return Err(unknown(prove)) };
-        let sealed = SecretSource::Sealed { vault: &self.vault, id: &key.id, sealed: &key.secret };
+        let sealed = SecretSource::Sealed { vault: &self.vault, purpose: Purpose::AccessKeySecret, id: &key.id, sealed: &key.secret };
         prove(&SecretKey { source: sealed }).map_err(AuthenticateError::Signature)?;
         Ok(Caller::authenticated(identity, None, access_key_id.to_owned()))
+    }
+
+    /// Finds which proxy client calls, as [`authenticate`](Self::authenticate) finds callers: its credentials are good for the
+    /// protocol of external key stores and for nothing else, and no others are good for it.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`]
+    pub fn authenticate_proxy_client<E>(
+        &self,
+        access_key_id: &str,
+        prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>,
+    ) -> Result<(Caller, Region), AuthenticateError<E>> {
+        let state = self.state();
+        let known = state.proxy_client(access_key_id).and_then(|client| Some((client, client.identity(&state)?)));
+        let Some((client, identity)) = known else { return Err(unknown(prove)) };
+        let (id, sealed) = (&client.access_key_id, &client.secret_access_key);
+        prove(&SecretKey { source: SecretSource::Sealed { vault: &self.vault, purpose: Purpose::KeyStoreSecret, id, sealed } })
+            .map_err(AuthenticateError::Signature)?;
+        Ok((Caller::authenticated(identity, None, access_key_id.to_owned()), client.region.clone()))
     }
 
     fn open_session(&self, access_key_id: &str, token: &str) -> Option<(Session, Zeroizing<String>)> {
@@ -686,7 +706,7 @@ fn unknown<E>(prove: impl FnOnce(&SecretKey<'_>) -> Result<(), E>) -> Authentica
 fn is_read_only(service: &str, event_name: &str) -> bool {
     match service {
         "kms" => keyward_authz::Operation::named(event_name).is_none_or(keyward_authz::Operation::is_read_only),
-        "sts" | "keyward" => true,
+        "sts" | "keyward" | crate::xks::SERVICE => true,
         _ => event_name == "Unknown" || ["Get", "List", "Describe", "Simulate", "Generate"].iter().any(|reads| event_name.starts_with(reads)),
     }
 }

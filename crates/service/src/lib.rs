@@ -34,6 +34,7 @@ pub mod sts;
 mod tokens;
 mod trail;
 mod vault;
+pub mod xks;
 
 pub use aws_managed::AwsManagedPolicy;
 pub use call::{Call, Nothing, Operate, Origin, Outcome};
@@ -42,7 +43,7 @@ pub use entities::{
     AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Backing, Change, Connection, ConnectionError, Connectivity, CustomKeyStore,
     DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, Handshake, HandshakeState, Imported, InStore, InlinePolicies,
     JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
-    PolicyVersion, Role, Rotation, RotationKind, RotationSchedule, SpentToken, Tags, User, VpcEndpoint, XksProxy, alias_arn,
+    PolicyVersion, ProxyClient, Role, Rotation, RotationKind, RotationSchedule, SpentToken, Tags, User, VpcEndpoint, XksProxy, alias_arn,
 };
 pub use env::{Clock, Env};
 pub use error::{AwsError, Error, IamCode, KeyStoreError, OrganizationsCode, OrganizationsReason, ProxyFailure};

@@ -14,7 +14,7 @@ use crate::aws_managed;
 use crate::caller::{Caller, Identity, Session};
 use crate::entities::{
     AccessKey, Account, AccountCreation, Alias, Change, Connection, CustomKeyStore, Door, Entity, EntityKey, Group, Handshake, InlinePolicies, Key,
-    ManagedPolicy, Member, Organization, OrganizationPolicy, OrganizationalUnit, Role, User, VpcEndpoint,
+    ManagedPolicy, Member, Organization, OrganizationPolicy, OrganizationalUnit, ProxyClient, Role, User, VpcEndpoint,
 };
 use crate::placement::{Placement, Placements, placements};
 
@@ -52,6 +52,7 @@ pub struct State {
     handshakes: OrdMap<String, Arc<Handshake>>,
     vpc_endpoints: OrdMap<String, Arc<VpcEndpoint>>,
     custom_key_stores: OrdMap<(AccountId, Region, String), Arc<CustomKeyStore>>,
+    proxy_clients: OrdMap<String, Arc<ProxyClient>>,
     /// What the organizations come to for each account: found when somebody asks first after anything in them changed.
     /// INVARIANT: revisions that share it have the same organizations.
     placements: Arc<OnceLock<Placements>>,
@@ -189,6 +190,9 @@ impl State {
             Entity::VpcEndpoint(endpoint) => {
                 self.vpc_endpoints.insert(endpoint.id.clone(), endpoint);
             }
+            Entity::ProxyClient(client) => {
+                self.proxy_clients.insert(client.access_key_id.clone(), client);
+            }
             Entity::CustomKeyStore(store) => {
                 let (account, region, id) = (store.account, store.region.clone(), store.id.clone());
                 self.custom_key_stores.insert((account, region.clone(), id.clone()), store);
@@ -259,6 +263,9 @@ impl State {
             }
             EntityKey::VpcEndpoint(id) => {
                 self.vpc_endpoints.remove(id);
+            }
+            EntityKey::ProxyClient(id) => {
+                self.proxy_clients.remove(id);
             }
             EntityKey::CustomKeyStore(account, region, id) => {
                 self.custom_key_stores.remove(&(*account, region.clone(), id.clone()));
@@ -339,6 +346,7 @@ impl State {
             EntityKey::AccountCreation(id) => self.account_creations.get(id).cloned().map(Entity::AccountCreation),
             EntityKey::Handshake(id) => self.handshakes.get(id).cloned().map(Entity::Handshake),
             EntityKey::VpcEndpoint(id) => self.vpc_endpoints.get(id).cloned().map(Entity::VpcEndpoint),
+            EntityKey::ProxyClient(id) => self.proxy_client(id).cloned().map(Entity::ProxyClient),
             EntityKey::CustomKeyStore(account, region, id) => self.custom_key_store(*account, region, id).cloned().map(Entity::CustomKeyStore),
         }
     }
@@ -597,6 +605,16 @@ impl State {
     pub fn custom_key_stores(&self, account: AccountId, region: &Region) -> impl Iterator<Item = &Arc<CustomKeyStore>> {
         let region = region.clone();
         self.custom_key_stores.values().filter(move |store| store.account == account && store.region == region)
+    }
+
+    /// A credential of somebody to whom we are an external key manager.
+    pub fn proxy_client(&self, access_key_id: &str) -> Option<&Arc<ProxyClient>> {
+        self.proxy_clients.get(access_key_id)
+    }
+
+    /// All of them, by id.
+    pub fn proxy_clients(&self) -> impl Iterator<Item = &Arc<ProxyClient>> {
+        self.proxy_clients.values()
     }
 
     /// Every custom key store.

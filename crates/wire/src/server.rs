@@ -24,7 +24,7 @@ use crate::pace::{Pace, Paced};
 /// Largest body (K7).
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a client may take for its body, in seconds (T68).
-const BODY_S_MAX: u64 = 10;
+pub(crate) const BODY_S_MAX: u64 = 10;
 /// Most connections at a time (T68). Whoever comes then waits in the listener's queue until one ends.
 const CONNECTIONS_MAX: usize = 10_000;
 /// How long no connection is accepted after one could not be: what is short, such as file descriptors, is not short for less.
@@ -53,6 +53,19 @@ pub async fn serve_endpoint(listener: TcpListener, host: Arc<Host>, endpoint: St
 
 async fn run(listener: TcpListener, dispatcher: Dispatcher, stop: impl Future<Output = ()>) -> std::io::Result<()> {
     let dispatcher = Arc::new(dispatcher);
+    listen(listener, stop, move |stream, peer, watcher| {
+        let dispatcher = dispatcher.clone();
+        async move { connection(stream, watcher, |request| answer(&dispatcher, peer, request)).await }
+    })
+    .await;
+    Ok(())
+}
+
+/// Accepts connections until `stop` ends, and has each served; then lets open calls finish.
+pub(crate) async fn listen<F>(listener: TcpListener, stop: impl Future<Output = ()>, serve: impl Fn(TcpStream, SocketAddr, Watcher) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut stop = std::pin::pin!(stop);
@@ -62,14 +75,13 @@ async fn run(listener: TcpListener, dispatcher: Dispatcher, stop: impl Future<Ou
             () = &mut stop => break,
         };
         let _ = stream.set_nodelay(true);
-        let (dispatcher, watcher) = (dispatcher.clone(), graceful.watcher());
+        let serving = serve(stream, peer, graceful.watcher());
         tokio::spawn(async move {
-            connection(stream, watcher, |request| answer(&dispatcher, peer, request)).await;
+            serving.await;
             drop(place);
         });
     }
     let _ = tokio::time::timeout(Duration::from_secs(STOP_S_MAX), graceful.shutdown()).await;
-    Ok(())
 }
 
 /// The next connection, and its place among those that there may be.

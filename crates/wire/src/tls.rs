@@ -6,8 +6,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
@@ -57,6 +58,23 @@ pub fn client(roots: Option<&[u8]>, own: Option<Identity<'_>>) -> Result<Arc<Cli
         }
         None => config.with_no_client_auth(),
     }))
+}
+
+/// As whom a server shows itself, and of whom it wants a certificate, if of anybody (PEM).
+///
+/// # Errors
+/// [`TlsError`] for what is no certificate or no key.
+pub fn server(own: Identity<'_>, clients: Option<&[u8]>) -> Result<Arc<ServerConfig>, TlsError> {
+    let (chain, key) = own.read()?;
+    let config = ServerConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS)?;
+    let config = match clients {
+        Some(pem) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted(Some(pem))?), provider());
+            config.with_client_cert_verifier(verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?)
+        }
+        None => config.with_no_client_auth(),
+    };
+    Ok(Arc::new(config.with_single_cert(chain, key)?))
 }
 
 fn trusted(roots: Option<&[u8]>) -> Result<RootCertStore, TlsError> {

@@ -119,6 +119,24 @@ pub struct XksProxy {
     pub secret_access_key: Sealed,
 }
 
+/// A credential with which somebody else's KMS uses our keys as external keys (K136).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ProxyClient {
+    /// Letters and digits as in K136; never one of an IAM access key.
+    pub access_key_id: String,
+    /// The account whose keys are used.
+    pub account: AccountId,
+    /// As which of its users calls are decided; none is the root user.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The Region of the keys.
+    pub region: Region,
+    /// The secret, sealed with the id as additional data.
+    pub secret_access_key: Sealed,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
 /// Over which network a proxy is reached.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

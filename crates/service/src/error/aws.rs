@@ -1,6 +1,6 @@
 //! The one table from our errors to AWS's: code, status, text (K14–K17, K250, K266), those of authorization among them (A914).
 
-use super::{Error, IamCode, OrganizationsReason};
+use super::{Error, IamCode, OrganizationsReason, ProxyFailure};
 
 /// (T51) (T62) Nothing was done, and the caller's retries are right.
 const UNRECORDED: &str = "The call could not be recorded, so nothing was done: the service cannot write to its store now. Try again later.";
@@ -141,6 +141,7 @@ impl Error {
         match service {
             "kms" => AwsError::from(self),
             "organizations" => self.for_organizations(),
+            crate::xks::SERVICE => self.for_proxy_clients(),
             _ => self.for_query_services(),
         }
     }
@@ -156,6 +157,26 @@ impl Error {
             }
             other => AwsError::from(other),
         }
+    }
+
+    /// The error as the protocol of external key stores words it: its names, its statuses (K146).
+    fn for_proxy_clients(&self) -> AwsError {
+        let failure = match self {
+            Self::PrincipalGone => ProxyFailure::AuthenticationFailed,
+            Self::AccessDenied { .. } | Self::CiphertextKeyHidden => ProxyFailure::AccessDenied,
+            Self::InvalidKeyId(_) | Self::KeyNotFound(_) | Self::WrongRegion(_) | Self::AliasNotFound(_) | Self::InvalidArn(_) => {
+                ProxyFailure::KeyNotFound
+            }
+            Self::Disabled(_) | Self::PendingDeletion(_) | Self::InvalidState { .. } | Self::KeyStore(_) => ProxyFailure::InvalidState,
+            Self::InvalidKeyUsage { .. } | Self::IncompatibleAlgorithm { .. } => ProxyFailure::InvalidKeyUsage,
+            Self::InvalidCiphertext => ProxyFailure::InvalidCiphertext,
+            Self::Validation(_) => ProxyFailure::Validation,
+            Self::Unsupported(_) => ProxyFailure::UnsupportedOperation,
+            Self::Throttled => ProxyFailure::Throttling,
+            _ => ProxyFailure::Internal,
+        };
+        let (code, status) = failure.told().unwrap_or(("InternalException", 500));
+        AwsError { message: AwsError::from(self).message, ..AwsError::bare(code).with_status(status) }
     }
 
     /// The error as IAM and STS word it: other names, other statuses (K265).

@@ -103,7 +103,7 @@ pub use keys::{
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
 pub use regions::{MultiRegionConfiguration, MultiRegionKey, ReplicateKey, ReplicateKeyOutput, UpdatePrimaryRegion};
-pub(crate) use resolve::resolve;
+pub(crate) use resolve::{permission, resolve};
 pub(crate) use rotation::schedule;
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, GetKeyRotationStatusOutput, ListKeyRotations, ListKeyRotationsOutput,

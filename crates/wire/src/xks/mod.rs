@@ -1,4 +1,5 @@
-//! The protocol of external key store proxies, version 1: the caller's half (K141–K146).
+//! The protocol of external key store proxies, version 1, both halves (K141–K146).
 
 pub mod client;
+pub mod server;
 mod shapes;

@@ -108,3 +108,31 @@ pub(crate) struct ErrorAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error_message: Option<String>,
 }
+
+/// A request as a proxy receives it; what must be in it is asked where it is read, for the protocol has an error of its own for that.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Received {
+    pub(crate) request_metadata: Option<ReceivedMetadata>,
+    pub(crate) additional_authenticated_data: Option<Bytes>,
+    pub(crate) plaintext: Option<Bytes>,
+    pub(crate) ciphertext: Option<Bytes>,
+    pub(crate) initialization_vector: Option<Bytes>,
+    pub(crate) authentication_tag: Option<Bytes>,
+    pub(crate) ciphertext_metadata: Option<Bytes>,
+    pub(crate) encryption_algorithm: Option<String>,
+    pub(crate) ciphertext_data_integrity_value_algorithm: Option<String>,
+}
+
+/// (K142)
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ReceivedMetadata {
+    pub(crate) aws_principal_arn: Option<String>,
+    pub(crate) aws_source_vpc: Option<String>,
+    pub(crate) aws_source_vpce: Option<String>,
+    pub(crate) kms_key_arn: Option<String>,
+    pub(crate) kms_operation: Option<String>,
+    pub(crate) kms_request_id: Option<String>,
+    pub(crate) kms_via_service: Option<String>,
+}
