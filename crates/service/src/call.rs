@@ -7,6 +7,7 @@ use keyward_authz::{
     AuthorizationMessage, CallFacts, Decision, Explanation, GrantId, KeyArn, Layer, Operation, Permit, Request, Resource, Subject, Target,
     authorization_message, authorize, sentence,
 };
+use keyward_crypto::{GenerateFailed, KeyMaterial, KeySpec};
 use keyward_policy::{AccountId, Action, KeyName, MapContext, Region, Values};
 use serde_json::value::RawValue;
 
@@ -62,6 +63,8 @@ pub trait Operate: Send + 'static {
     const NAME: &'static str;
     /// Whether it may change the estate: then calls of its kind run one after the other.
     const MUTATES: bool;
+    /// Whether it may ask for a key pair that takes long to make.
+    const MAKES_PAIRS: bool = false;
     /// The `readOnly` of its record (A1005).
     const READ_ONLY: bool = !Self::MUTATES;
 
@@ -75,7 +78,8 @@ pub trait Operate: Send + 'static {
         None
     }
 
-    /// The same input once more, for operations that may have to wait for a key store outside and then begin again.
+    /// The same input once more, for operations that may have to wait for a key store outside, or for a key in the making, and then
+    /// begin again.
     fn again(&self) -> Option<Self>
     where
         Self: Sized,
@@ -115,7 +119,8 @@ pub(crate) fn raw_elements(output: &impl serde::Serialize) -> Option<Box<RawValu
     raw(&camel(serde_json::to_value(output).ok()?))
 }
 
-fn camel(value: serde_json::Value) -> serde_json::Value {
+/// JSON whose names begin in lower case, as records have them.
+pub(crate) fn camel(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
         Value::Object(members) => {
@@ -256,6 +261,21 @@ impl<'h> Call<'h> {
         if !self.resources.contains(key) {
             self.resources.push(key.clone());
         }
+    }
+
+    /// New material, for a key or a data key pair: made here, or by the makers if it takes long, for which the call waits.
+    ///
+    /// # Errors
+    /// [`Error::Waiting`] for what is to be made; [`Error::Unsupported`] for SM2.
+    pub(crate) fn make(&mut self, spec: KeySpec) -> Result<KeyMaterial, Error> {
+        let made = match spec.is_slow_to_generate() {
+            true => self.conversation.make(spec)?,
+            false => KeyMaterial::generate(spec, &*self.env.entropy),
+        };
+        made.map_err(|failed| match failed {
+            GenerateFailed::Unsupported => Error::Unsupported(Some(format!("KeySpec {spec} is not supported by this release of Keyward"))),
+            GenerateFailed::Entropy(_) | GenerateFailed::Library => Error::Internal("making a key failed"),
+        })
     }
 
     /// Adds `additionalEventData` to the call's record (A1010).

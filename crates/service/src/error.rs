@@ -146,6 +146,15 @@ pub enum Error {
     /// KeyId names another key than the ciphertext (K163).
     #[error("the ciphertext is of another key")]
     IncorrectKey,
+    /// Not a signature of this message under this key; nothing says why (K183).
+    #[error("the signature is not valid")]
+    InvalidSignature,
+    /// Not the code of this message under this key (K185).
+    #[error("the code is not valid")]
+    InvalidMac,
+    /// The other's public key does not fit the key (K190).
+    #[error("the other's public key does not fit the key")]
+    InvalidPeerKey,
     /// All well, but only a dry run (K153).
     #[error("a dry run that would have succeeded")]
     DryRun,

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use keyward_authz::Explanation;
-use keyward_crypto::{Entropy, Purpose, RootKey};
+use keyward_crypto::{Entropy, KeyMaterial, Purpose, RootKey};
 use keyward_policy::{AccountId, Partition, Region};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -23,7 +23,8 @@ use crate::entities::{AccessKeyOwner, Change, CustomKeyStore, Entity};
 use crate::env::Env;
 use crate::error::{AwsError, Error};
 use crate::kms;
-use crate::outside::{Conversation, Question, Topic};
+use crate::makers::Makers;
+use crate::outside::{Conversation, Open};
 use crate::quotas::{self, RequestQuotas, RequestRates};
 use crate::state::State;
 use crate::store::{Commit, Row, Store, StoreError};
@@ -51,6 +52,7 @@ pub struct Host {
     labels: Mutex<Labels>,
     /// Calls are counted here once somebody asked for it.
     quotas: OnceLock<RequestQuotas>,
+    makers: Makers,
 }
 
 /// How the store is.
@@ -94,7 +96,7 @@ pub enum OpenError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operating system gives no thread.
-    #[error("no thread for the writer: {0}")]
+    #[error("no thread for the host: {0}")]
     Thread(String),
 }
 
@@ -189,6 +191,7 @@ impl Host {
             vault: Vault::new(root),
             labels: Mutex::new(Labels::new()),
             quotas: OnceLock::new(),
+            makers: Makers::start().map_err(|e| OpenError::Thread(e.to_string()))?,
         })
     }
 
@@ -310,7 +313,7 @@ impl Host {
         self.attempt(Attempt { origin, input, conversation: Conversation::default() }, done);
     }
 
-    /// Runs an operation from its beginning, with what was heard from key stores outside so far.
+    /// Runs an operation from its beginning, with what was heard from key stores outside and made so far.
     fn attempt<I: Operate, D>(self: &Arc<Self>, attempt: Attempt<I>, done: D)
     where
         D: FnOnce(Result<I::Output, Error>) + Send + 'static,
@@ -338,15 +341,23 @@ impl Host {
                 Ran::Waiting(waiting) => Some(waiting),
             }
         };
-        // Nothing is held while somebody outside thinks.
+        // Nothing is held while somebody outside thinks, or a key is in the making.
         let Some(waiting) = waiting else { return };
-        let Waiting { mut attempt, topic, question, done } = *waiting;
+        let Waiting { mut attempt, open, done } = *waiting;
         let host = self.clone();
-        let then = move |reply| {
-            attempt.conversation.hear(topic, reply);
-            host.attempt(attempt, done);
-        };
-        self.env.outside.ask(question, Box::new(then));
+        match open {
+            Open::Question(topic, question) => self.env.outside.ask(
+                *question,
+                Box::new(move |reply| {
+                    attempt.conversation.hear(topic, reply);
+                    host.attempt(attempt, done);
+                }),
+            ),
+            Open::Key(spec) => self.makers.run(move || {
+                attempt.conversation.take_made(KeyMaterial::generate(spec, &*host.env.entropy));
+                host.attempt(attempt, done);
+            }),
+        }
     }
 
     /// Runs the operation on one revision and queues what it leaves.
@@ -358,15 +369,16 @@ impl Host {
         let now = self.now();
         origin.facts.time = Some(now);
         let request_parameters = input.request_parameters();
-        // Only where there are key stores outside, or one is about to be, can an operation have to begin again.
-        let again = if I::MUTATES || state.all_custom_key_stores().next().is_some() { input.again() } else { None };
+        // Only where there are key stores outside, or one is about to be, or a key to be made, can an operation have to begin again.
+        let may_wait = I::MUTATES || I::MAKES_PAIRS || state.all_custom_key_stores().next().is_some();
+        let again = if may_wait { input.again() } else { None };
         let mut tale = Tale { conversation, ..Tale::default() };
         let mut result = self.operate(state, &origin, now, input, &mut tale);
         if matches!(result, Err(Error::Waiting)) {
-            match (again, tale.conversation.open_question()) {
-                (Some(input), Some((topic, question))) => {
+            match (again, tale.conversation.open()) {
+                (Some(input), Some(open)) => {
                     let attempt = Attempt { origin, input, conversation: tale.conversation };
-                    return Ran::Waiting(Box::new(Waiting { attempt, topic, question, done }));
+                    return Ran::Waiting(Box::new(Waiting { attempt, open, done }));
                 }
                 _ => result = Err(Error::Internal("an operation waits that cannot begin again")),
             }
@@ -742,14 +754,13 @@ struct Attempt<I> {
 enum Ran<I, D> {
     /// The call is over but for its commit; the next revision, if it leads to one.
     Queued(Option<Arc<State>>),
-    /// A key store outside must be asked first. Nothing was recorded.
+    /// A key store outside must be asked first, or a key be made. Nothing was recorded.
     Waiting(Box<Waiting<I, D>>),
 }
 
 struct Waiting<I, D> {
     attempt: Attempt<I>,
-    topic: Topic,
-    question: Question,
+    open: Open,
     done: D,
 }
 

@@ -19,6 +19,7 @@ mod host;
 pub mod iam;
 mod json_line;
 pub mod kms;
+mod makers;
 pub mod organizations;
 mod outside;
 mod paging;

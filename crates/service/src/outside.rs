@@ -1,12 +1,12 @@
 //! The port to key stores outside: external key managers behind proxies. Calls never wait on a thread for an answer: an
-//! operation that needs one ends, and begins again when the answer is there.
+//! operation that needs one ends, and begins again when the answer is there. It is the same with a key that takes long to make.
 //!
 //! So nothing that a slow key store does holds up anybody else's call, and what was decided before the answer came is
 //! decided once more with it: an access that ended in between is not honoured (T21).
 
 use std::collections::VecDeque;
 
-use keyward_crypto::ExternalCiphertext;
+use keyward_crypto::{ExternalCiphertext, GenerateFailed, KeyMaterial, KeySpec};
 use keyward_policy::Region;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -162,6 +162,17 @@ pub(crate) struct Conversation {
     open: VecDeque<(Topic, Question)>,
     /// What was drawn before the question, and belongs to its answer.
     kept: Option<Zeroizing<Vec<u8>>>,
+    /// The key that is to be made, which takes long; then the key.
+    to_make: Option<KeySpec>,
+    made: Option<Result<KeyMaterial, GenerateFailed>>,
+}
+
+/// What an operation waits for.
+pub(crate) enum Open {
+    /// An answer from outside.
+    Question(Topic, Box<Question>),
+    /// A key of this spec.
+    Key(KeySpec),
 }
 
 /// Most questions of one call: ReEncrypt has two, and each may be about something else the second time.
@@ -170,7 +181,7 @@ const QUESTIONS_MAX: usize = 4;
 impl Conversation {
     /// Whether nothing was heard yet: the operation begins for the first time.
     pub(crate) fn is_new(&self) -> bool {
-        self.heard.is_empty()
+        self.heard.is_empty() && self.made.is_none()
     }
 
     /// What was heard of this, or [`Error::Waiting`] once the question is noted.
@@ -204,9 +215,27 @@ impl Conversation {
         }
     }
 
-    /// The question for which the operation ended.
-    pub(crate) fn open_question(&mut self) -> Option<(Topic, Question)> {
-        self.open.pop_front()
+    /// The key of a spec that takes long to make, or [`Error::Waiting`] once it is noted.
+    pub(crate) fn make(&mut self, spec: KeySpec) -> Result<Result<KeyMaterial, GenerateFailed>, Error> {
+        if self.made.as_ref().is_some_and(|made| made.as_ref().is_ok_and(|key| key.spec() != spec)) {
+            return Err(Error::Internal("a key was made that nobody asked for"));
+        }
+        self.made.take().ok_or_else(|| {
+            self.to_make = Some(spec);
+            Error::Waiting
+        })
+    }
+
+    /// What the operation ended for.
+    pub(crate) fn open(&mut self) -> Option<Open> {
+        let question = self.open.pop_front().map(|(topic, question)| Open::Question(topic, Box::new(question)));
+        question.or_else(|| self.to_make.take().map(Open::Key))
+    }
+
+    /// Takes over a key that was made, for the operation to begin again.
+    pub(crate) fn take_made(&mut self, key: Result<KeyMaterial, GenerateFailed>) {
+        self.made = Some(key);
+        self.used = 0;
     }
 
     /// Notes an answer, for the operation to begin again.
@@ -222,6 +251,13 @@ mod tests {
 
     fn topic(text: &str) -> Topic {
         Topic(text.to_owned())
+    }
+
+    fn open(talk: &mut Conversation) -> Option<Topic> {
+        match talk.open() {
+            Some(Open::Question(topic, _)) => Some(topic),
+            _ => None,
+        }
     }
 
     fn question() -> Result<Question, Error> {
@@ -243,11 +279,11 @@ mod tests {
         let mut talk = Conversation::default();
         let heard = |text: &str| Ok(Reply::Decrypted(text.as_bytes().to_vec()));
         assert_eq!(talk.ask(topic("a"), question), Err(Error::Waiting));
-        assert_eq!(talk.open_question().map(|(topic, _)| topic), Some(topic("a")));
+        assert_eq!(open(&mut talk), Some(topic("a")));
         talk.hear(topic("a"), heard("1"));
         assert_eq!(talk.ask(topic("a"), question), Ok(heard("1")));
         assert_eq!(talk.ask(topic("b"), question), Err(Error::Waiting));
-        let _ = talk.open_question();
+        let _ = talk.open();
         talk.hear(topic("b"), heard("2"));
         assert_eq!(talk.ask(topic("a"), question), Ok(heard("1")));
         assert_eq!(talk.ask(topic("b"), question), Ok(heard("2")));
@@ -257,10 +293,29 @@ mod tests {
     fn t22_an_answer_about_something_else_is_no_answer() {
         let mut talk = Conversation::default();
         let _ = talk.ask(topic("a"), question);
-        let _ = talk.open_question();
+        let _ = talk.open();
         talk.hear(topic("a"), Ok(Reply::Decrypted(Vec::new())));
         assert_eq!(talk.ask(topic("b"), question), Err(Error::Waiting));
-        assert_eq!(talk.open_question().map(|(topic, _)| topic), Some(topic("b")));
+        assert_eq!(open(&mut talk), Some(topic("b")));
+    }
+
+    #[test]
+    fn a_key_that_was_made_is_used_once_and_for_its_spec() {
+        struct Sevens;
+        impl keyward_crypto::Entropy for Sevens {
+            fn fill(&self, bytes: &mut [u8]) -> Result<(), keyward_crypto::EntropyFailed> {
+                bytes.fill(7);
+                Ok(())
+            }
+        }
+        let mut talk = Conversation::default();
+        assert!(matches!(talk.make(KeySpec::Hmac256), Err(Error::Waiting)) && talk.is_new());
+        assert!(matches!(talk.open(), Some(Open::Key(KeySpec::Hmac256))));
+        talk.take_made(KeyMaterial::generate(KeySpec::Hmac256, &Sevens));
+        assert!(!talk.is_new());
+        assert!(matches!(talk.make(KeySpec::Rsa4096), Err(Error::Internal(_))));
+        assert!(talk.make(KeySpec::Hmac256).is_ok_and(|made| made.is_ok_and(|key| key.spec() == KeySpec::Hmac256)));
+        assert!(matches!(talk.make(KeySpec::Hmac256), Err(Error::Waiting)));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use keyward_authz::{AliasName, CallFacts, Explanation, KeyArn, Operation, Principal, Request, Resource, SessionFacts, Subject, Target, Via};
-use keyward_policy::{AccountId, Action, Arn, ConditionKey, KeyName, KmsPermission, MapContext, Region, ResourceKind, Values};
+use keyward_crypto::{DataKeyPairSpec, DataKeySpec, EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, KeySpec};
+use keyward_policy::{AccountId, Action, Arn, ConditionKey, KeyName, KmsPermission, MapContext, Region, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -61,7 +62,7 @@ pub struct Answer {
     /// What decides: the first refusal, else what was asked last.
     #[serde(flatten)]
     pub deciding: Explanation,
-    /// Why an allowed call would fail all the same: the state of its key.
+    /// Why an allowed call would fail all the same: the state of its key, or what the key is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
@@ -152,7 +153,9 @@ fn answer(state: &State, origin: &Origin, action: &str, Rehearsed { mut asked, r
             | Error::OnDemandRotationsExhausted(_)
             | Error::NoMaterialPending(_)
             | Error::ReplicaExists
-            | Error::Unsupported(_)),
+            | Error::Unsupported(_)
+            | Error::InvalidKeyUsage { .. }
+            | Error::IncompatibleAlgorithm { .. }),
         ) => Some(worded(&AwsError::from(error))),
         _ => None,
     };
@@ -283,34 +286,55 @@ impl Asked {
     }
 }
 
-/// Gives a request what it must have though nothing is decided by it.
+/// Gives a request what it must have though nothing is decided by it, and of algorithms the first that the key has.
 fn complete(operation: Operation, members: &mut Map<String, Value>, call: &Call<'_>) -> Result<(), Error> {
+    use Operation as O;
+    let spec = members.get("KeyId").and_then(Value::as_str).and_then(|named| spec_of(call, operation, named));
     let blob = || blob_of_nobody(call).map(|blob| data_encoding::BASE64.encode(&blob).into());
-    let (name, value) = match operation {
-        Operation::ConnectCustomKeyStore
-        | Operation::DeleteCustomKeyStore
-        | Operation::DisconnectCustomKeyStore
-        | Operation::UpdateCustomKeyStore => ("CustomKeyStoreId", "-".into()),
-        Operation::CreateCustomKeyStore => return complete_store(members),
-        Operation::Encrypt => ("Plaintext", "".into()),
-        Operation::Decrypt | Operation::ReEncrypt => ("CiphertextBlob", blob()?),
-        Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext if members.contains_key("NumberOfBytes") => return Ok(()),
-        Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => ("KeySpec", "AES_256".into()),
-        Operation::GenerateRandom => ("NumberOfBytes", 32.into()),
-        Operation::ImportKeyMaterial => {
-            members.entry("EncryptedKeyMaterial").or_insert("AA==".into());
-            ("ImportToken", "AA==".into())
+    let needed: Vec<(&str, Value)> = match operation {
+        O::ConnectCustomKeyStore | O::DeleteCustomKeyStore | O::DisconnectCustomKeyStore | O::UpdateCustomKeyStore => {
+            vec![("CustomKeyStoreId", "-".into())]
         }
-        Operation::ListRetirableGrants => ("RetiringPrincipal", call.subject.principal.caller_arn().as_ref().into()),
-        Operation::PutKeyPolicy => ("Policy", "{}".into()),
-        Operation::RevokeGrant => ("GrantId", "0".repeat(64).into()),
-        Operation::TagResource => ("Tags", json!([])),
-        Operation::UntagResource => ("TagKeys", json!([])),
-        Operation::UpdateKeyDescription => ("Description", "".into()),
-        _ => return Ok(()),
+        O::CreateCustomKeyStore => return complete_store(members),
+        O::Encrypt => vec![("Plaintext", "".into()), ("EncryptionAlgorithm", first(spec, KeySpec::encryption_algorithms))],
+        O::Decrypt => vec![("CiphertextBlob", blob()?), ("EncryptionAlgorithm", first(spec, KeySpec::encryption_algorithms))],
+        O::ReEncrypt => vec![("CiphertextBlob", blob()?)],
+        O::GenerateDataKey | O::GenerateDataKeyWithoutPlaintext if members.contains_key("NumberOfBytes") => Vec::new(),
+        O::GenerateDataKey | O::GenerateDataKeyWithoutPlaintext => vec![("KeySpec", DataKeySpec::Aes256.name().into())],
+        O::GenerateDataKeyPair | O::GenerateDataKeyPairWithoutPlaintext => vec![("KeyPairSpec", DataKeyPairSpec::Rsa2048.name().into())],
+        O::GenerateRandom => vec![("NumberOfBytes", 32.into())],
+        O::Sign => vec![("Message", "".into()), ("SigningAlgorithm", first(spec, KeySpec::signing_algorithms))],
+        O::Verify => vec![("Message", "".into()), ("Signature", "".into()), ("SigningAlgorithm", first(spec, KeySpec::signing_algorithms))],
+        O::GenerateMac => vec![("Message", "".into()), ("MacAlgorithm", first(spec, KeySpec::mac_algorithms))],
+        O::VerifyMac => vec![("Message", "".into()), ("Mac", "".into()), ("MacAlgorithm", first(spec, KeySpec::mac_algorithms))],
+        O::DeriveSharedSecret => vec![("PublicKey", "".into()), ("KeyAgreementAlgorithm", KeyAgreementAlgorithm::Ecdh.name().into())],
+        O::Encapsulate => vec![("EncapsulationAlgorithm", EncapsulationAlgorithm::MlKem.name().into())],
+        O::Decapsulate => {
+            vec![("SharedSecretCiphertextBlob", "".into()), ("EncapsulationAlgorithm", EncapsulationAlgorithm::MlKem.name().into())]
+        }
+        O::ImportKeyMaterial => vec![("EncryptedKeyMaterial", "AA==".into()), ("ImportToken", "AA==".into())],
+        O::ListRetirableGrants => vec![("RetiringPrincipal", call.subject.principal.caller_arn().as_ref().into())],
+        O::PutKeyPolicy => vec![("Policy", "{}".into())],
+        O::RevokeGrant => vec![("GrantId", "0".repeat(64).into())],
+        O::TagResource => vec![("Tags", json!([]))],
+        O::UntagResource => vec![("TagKeys", json!([]))],
+        O::UpdateKeyDescription => vec![("Description", "".into())],
+        _ => Vec::new(),
     };
-    members.entry(name).or_insert(value);
+    for (name, value) in needed {
+        members.entry(name).or_insert(value);
+    }
     Ok(())
+}
+
+fn spec_of(call: &Call<'_>, operation: Operation, named: &str) -> Option<KeySpec> {
+    resolve(call, operation, named).ok()?.key()?.facts.spec.parse().ok()
+}
+
+/// The first algorithm of the key; of a key that has none of this kind, the first that there is: what is asked is the permission.
+fn first<A: Copy + Serialize>(spec: Option<KeySpec>, of: fn(KeySpec) -> &'static [A]) -> Value {
+    let all = spec.into_iter().chain(KeySpec::ALL.iter().copied());
+    all.flat_map(of).next().map_or(Value::Null, |algorithm| json!(algorithm))
 }
 
 fn complete_store(members: &mut Map<String, Value>) -> Result<(), Error> {
@@ -352,17 +376,12 @@ fn operate<I: Operate + DeserializeOwned>(members: Map<String, Value>, call: &mu
 fn ask_alone(permission: Option<KmsPermission>, question: &Question, call: &mut Call<'_>) -> Result<(), Error> {
     let permission = permission.ok_or(Error::Internal("neither operation nor permission"))?;
     let facts = call.facts();
-    let default = |name, value: &'static str| vec![(name, Values::One(value.into()))];
-    let mut request = match permission {
+    let request = match permission {
         carrying if carrying.carries(KeyName::EncryptionAlgorithm) => {
-            with_context(Action::Kms(permission), facts, &question.encryption_context, "SYMMETRIC_DEFAULT")
+            with_context(Action::Kms(permission), facts, &question.encryption_context, EncryptionAlgorithm::SymmetricDefault)
         }
         _ => Request::new(Action::Kms(permission), facts),
     };
-    match permission.name() {
-        "Sign" | "Verify" => request.parameters = default(KeyName::MessageType, "RAW"),
-        _ => {}
-    }
     if permission.resource() == ResourceKind::None {
         let pattern = no_resource(call)?;
         let state = call.state;

@@ -10,6 +10,7 @@ mod organizations;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use keyward_crypto::{KeySpec, KeyUsage};
 use keyward_policy::{AccountId, Partition, Region};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -168,6 +169,12 @@ pub struct SeedKey {
     /// Where it is.
     #[schemars(with = "String")]
     pub region: Region,
+    /// `RSA_2048`, `ECC_NIST_P256`, `HMAC_256`, …; `SYMMETRIC_DEFAULT` if it is missing.
+    #[schemars(with = "Option<String>")]
+    pub spec: Option<KeySpec>,
+    /// `SIGN_VERIFY`, …; needed unless the spec leaves no choice.
+    #[schemars(with = "Option<String>")]
+    pub usage: Option<KeyUsage>,
     /// For people.
     #[serde(default)]
     pub description: String,
@@ -179,7 +186,8 @@ pub struct SeedKey {
     /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// 32 bytes as base64; random if it is missing. Whoever can read the file can then read what the key protects.
+    /// As base64, random if it is missing: the bytes of symmetric and HMAC keys, the unencrypted PKCS#8 of others (ML-DSA and
+    /// ML-KEM: with the seed). Whoever can read the file can then read what the key protects.
     #[schemars(with = "Option<String>")]
     pub material: Option<Zeroizing<String>>,
     /// Days after which it gets new material by itself, again and again: 90 to 2560; never if it is missing.

@@ -28,7 +28,7 @@
 //! ```
 
 use keyward_authz::{KeyArn, Operation, Permit};
-use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, KeySpec, MaterialId, RootKey, Sealed};
+use keyward_crypto::{BlobKeyId, Entropy, KeyMaterial, KeySpec, KeyUsage, MaterialId, RootKey, Sealed};
 
 use crate::entities::{Key, Material};
 use crate::error::Error;
@@ -71,6 +71,17 @@ pub(crate) fn in_state(key: &Key, permit: Permit) -> Result<(), Error> {
 }
 
 impl<'k> EnabledKey<'k> {
+    /// A public key is not for one usage: whatever a key pair is for, it may be read (K192).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the key is no pair.
+    pub fn for_public_key(self) -> Result<ReadyKey<'k>, Error> {
+        let ready = ReadyKey { key: self.key };
+        let spec = ready.spec()?;
+        let is_pair = spec != KeySpec::SymmetricDefault && !spec.usages().contains(&KeyUsage::GenerateVerifyMac);
+        if is_pair { Ok(ready) } else { Err(Error::Unsupported(None)) }
+    }
+
     /// Usage comes after state (K86) (K150).
     ///
     /// # Errors

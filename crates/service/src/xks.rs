@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keyward_authz::{Operation, Request, Resource, authorize};
-use keyward_crypto::{ExternalCiphertext, KeySpec, Purpose, decrypt_as_manager, encrypt_as_manager, may_be_of};
+use keyward_crypto::{EncryptionAlgorithm, ExternalCiphertext, KeySpec, Purpose, decrypt_as_manager, encrypt_as_manager, may_be_of};
 use keyward_policy::{AccountId, Glob, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,7 +28,6 @@ pub const SERVICE: &str = "kms-xks-proxy";
 const ACCESS_KEY_LETTERS: usize = 26;
 /// Random bytes of a client's secret, 43 characters and a sign of base64 (K136).
 const SECRET_BYTES: usize = 32;
-const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 
 /// A proxy client with its secret in the clear, for the operator's eyes.
 pub struct RevealedClient {
@@ -155,9 +154,9 @@ impl Asked {
         let facts = call.facts();
         let found = resolve(call, operation, &self.named(call))?;
         let none = Pairs::new();
-        let (key, permit) = found.permit(call, with_context(permission(operation)?, facts, &none, SYMMETRIC_DEFAULT))?;
+        let (key, permit) = found.permit(call, with_context(permission(operation)?, facts, &none, EncryptionAlgorithm::SymmetricDefault))?;
         let ready = ready(&key, permit)?.for_usage("ENCRYPT_DECRYPT", operation.name())?;
-        if *key.facts.spec != *SYMMETRIC_DEFAULT || key.in_store.is_some() {
+        if *key.facts.spec != *KeySpec::SymmetricDefault.name() || key.in_store.is_some() {
             return Err(unfit(&key, operation));
         }
         act(call, &ready)
@@ -245,7 +244,7 @@ impl Operate for GetKeyMetadata {
 /// Whether a use of the key would be permitted; nothing is done with the answer but to tell it.
 fn may(call: &Call<'_>, key: &Key, operation: Operation) -> Result<bool, Error> {
     let none = Pairs::new();
-    let request = with_context(permission(operation)?, call.facts(), &none, SYMMETRIC_DEFAULT);
+    let request = with_context(permission(operation)?, call.facts(), &none, EncryptionAlgorithm::SymmetricDefault);
     let grants = call.state.grants_for(key.arn(), &call.subject.principal);
     let target = call.state.target(Resource::Key { key: &key.facts, grants: &grants });
     Ok(authorize(call.subject, &target, &request).is_allowed())

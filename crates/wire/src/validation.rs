@@ -9,7 +9,9 @@ use crate::model::{Member, Operation, Shape, bytes, find, fits};
 const UNSUPPORTED: &[(&str, &[&str])] = &[
     // [K156] The plaintext would go out in the clear.
     ("Decrypt", &["Recipient"]),
+    ("DeriveSharedSecret", &["Recipient"]),
     ("GenerateDataKey", &["Recipient"]),
+    ("GenerateDataKeyPair", &["Recipient"]),
     ("GenerateRandom", &["Recipient"]),
     ("ListRetirableGrants", &["RetiringServicePrincipal"]),
     ("CreateRole", &["MaxSigninSessionDuration"]),

@@ -106,6 +106,9 @@ impl From<&Error> for AwsError {
             Error::IncorrectKey => {
                 Self::new("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.") // [K163]
             }
+            Error::InvalidSignature => Self::bare("KMSInvalidSignatureException"), // [K183]
+            Error::InvalidMac => Self::bare("KMSInvalidMacException"),             // [K185]
+            Error::InvalidPeerKey => Self::bare("ValidationException"),            // [K15] [K190]
             Error::DryRun => Self::new("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."), // [K153]
             Error::MalformedPolicy(message) => Self::new("MalformedPolicyDocumentException", message),
             Error::PolicyLockout => Self::new(

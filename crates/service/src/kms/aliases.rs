@@ -7,7 +7,7 @@ use keyward_policy::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::cipher::no_resource;
+use super::resolve::no_resource;
 use super::resolve::{Found, permission, resolve};
 use super::{EpochSeconds, ListParameters, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};

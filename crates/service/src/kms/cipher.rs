@@ -1,73 +1,102 @@
-//! Encrypt, Decrypt, data keys and random bytes (K150–K172).
+//! Encrypt, Decrypt, ReEncrypt (K160–K167): ciphertexts of symmetric keys name their key, those of RSA keys nothing.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use keyward_authz::{CallFacts, Operation, Request, Resource, Target};
-use keyward_crypto::{BlobKind, DataKeySpec, EncryptionContext, Head, KeyMaterial, KeySpec, Plaintext, open, random_bytes, seal};
-use keyward_policy::{AccountId, Action, KeyName, Region, Values};
+use keyward_authz::{CallFacts, Operation, Permit, Request};
+use keyward_crypto::{BlobKind, EncryptionAlgorithm, EncryptionContext, Head, KeyMaterial, KeySpec, KeyUsage, Plaintext, open, seal};
+use keyward_policy::{AccountId, Action, KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
 use super::external;
 use super::resolve::{Found, action, permission, resolve};
-use super::stores::store_of;
+use super::using::{context_of, end_of_dry_run, fits, permitted, required, unlock_current, usable};
 use super::{Answer, Blob, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Backing, CustomKeyStore, Key};
+use crate::entities::Key;
 use crate::error::Error;
 use crate::vault::{ReadyKey, ready};
 
-const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
-
 /// A request that carries an encryption context and an algorithm.
-pub(crate) fn with_context<'r>(action: Action, facts: &'r CallFacts, context: &'r Pairs, algorithm: &'r str) -> Request<'r> {
+pub(crate) fn with_context<'r>(action: Action, facts: &'r CallFacts, context: &'r Pairs, algorithm: EncryptionAlgorithm) -> Request<'r> {
     let mut request = Request::new(action, facts);
     request.encryption_context = Some(context);
-    request.parameters = vec![(KeyName::EncryptionAlgorithm, Values::One(Cow::Borrowed(algorithm)))]; // [A544]
+    request.parameters = vec![(KeyName::EncryptionAlgorithm, Values::One(Cow::Borrowed(algorithm.name())))]; // [A544]
     request
 }
 
-/// State, usage, algorithm; then a dry run ends (K25) (K153).
-fn usable<'k>(key: &'k Key, permit: keyward_authz::Permit, operation: Operation, algorithm: &str, dry_run: bool) -> Result<ReadyKey<'k>, Error> {
-    let ready = ready(key, permit)?.for_usage("ENCRYPT_DECRYPT", operation.name())?;
-    if algorithm != key.facts.spec {
-        return Err(Error::IncompatibleAlgorithm { algorithm: algorithm.to_owned(), spec: key.facts.spec.to_string() });
-    }
-    if dry_run { Err(Error::DryRun) } else { Ok(ready) }
+/// (A502)
+fn or_default(algorithm: Option<EncryptionAlgorithm>) -> EncryptionAlgorithm {
+    algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault)
 }
 
-/// The blob, and the id of the material under which it is; of a key in a custom key store none is told (K80).
-fn encrypt_under(
+/// State, usage, algorithm, and what asymmetric keys have not: an encryption context (K25) (K151).
+pub(super) fn usable_with_context<'k>(
+    key: &'k Key,
+    permit: Permit,
+    operation: Operation,
+    algorithm: EncryptionAlgorithm,
+    context: &EncryptionContext,
+) -> Result<ReadyKey<'k>, Error> {
+    let ready = usable(key, permit, (operation, KeyUsage::EncryptDecrypt), algorithm, KeySpec::encryption_algorithms)?;
+    if algorithm != EncryptionAlgorithm::SymmetricDefault && !context.is_empty() {
+        return Err(Error::Validation("EncryptionContext is supported only with symmetric encryption KMS keys.".to_owned()));
+    }
+    Ok(ready)
+}
+
+/// (K160) Longer plaintexts than an RSA key takes are told before anything is done.
+fn check_length(ready: &ReadyKey<'_>, algorithm: EncryptionAlgorithm, plaintext: &[u8]) -> Result<(), Error> {
+    let spec = ready.spec()?;
+    match spec.rsa_plaintext_bytes_max(algorithm) {
+        Some(max) if plaintext.len() > max => {
+            Err(Error::Validation(format!("Algorithm {algorithm} and key spec {spec} cannot encrypt data larger than {max} bytes.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Encrypts with the current material of a key. Symmetric keys tell which it is, unless they are in a custom key store (K80).
+pub(super) fn encrypt_under(
     call: &mut Call<'_>,
     operation: Operation,
     ready: &ReadyKey<'_>,
-    kind: BlobKind,
-    context: &EncryptionContext,
+    algorithm: EncryptionAlgorithm,
+    (kind, context): (BlobKind, &EncryptionContext),
     plaintext: &[u8],
 ) -> Result<(Vec<u8>, Option<String>), Error> {
+    let failed = || Error::Internal("encrypting failed");
     let key = ready.key();
-    let current = key.current_material().ok_or(Error::Internal("a key without material"))?;
+    if algorithm != EncryptionAlgorithm::SymmetricDefault {
+        let ciphertext = unlock_current(call, ready)?.0.public_key().and_then(|public| public.encrypt(algorithm, plaintext));
+        return Ok((ciphertext.map_err(|_| failed())?, None));
+    }
+    let material_id = key.current_material().ok_or(Error::Internal("a key without material"))?.id;
     let head = Head {
         kind,
         key_id: key.arn().id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?,
         account: key.arn().account().as_str().parse().map_err(|_| Error::Internal("an account that is none"))?,
-        material_id: current.id,
+        material_id,
     };
     if key.in_store.is_some() {
         return Ok((external::encrypt(call, operation.name(), ready, &head, context, plaintext)?, None));
     }
-    let material = call.vault.unlock(ready, &current.id)?;
-    let blob = seal(&head, &material, context, plaintext, &*call.env.entropy).map_err(|_| Error::Internal("encrypting failed"))?;
-    Ok((blob, Some(current.id.to_string())))
+    let material = call.vault.unlock(ready, &material_id)?;
+    let blob = seal(&head, &material, context, plaintext, &*call.env.entropy).map_err(|_| failed())?;
+    Ok((blob, Some(material_id.to_string())))
 }
 
-/// (A1010)
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct UsedMaterial<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_material_id: Option<&'a str>,
+/// (A1010) Which material of a symmetric key worked.
+pub(super) fn used(call: &mut Call<'_>, key_material_id: Option<&str>) {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct UsedMaterial<'a> {
+        key_material_id: &'a str,
+    }
+    if let Some(key_material_id) = key_material_id {
+        call.remark(&UsedMaterial { key_material_id });
+    }
 }
 
 /// (A1010)
@@ -89,7 +118,7 @@ pub struct Encrypt {
     pub plaintext: Blob,
     #[serde(default)]
     pub encryption_context: Option<Pairs>,
-    pub encryption_algorithm: Option<String>,
+    pub encryption_algorithm: Option<EncryptionAlgorithm>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
 }
@@ -101,7 +130,7 @@ pub struct Encrypt {
 pub struct EncryptOutput {
     pub ciphertext_blob: Answer,
     pub key_id: String,
-    pub encryption_algorithm: &'static str,
+    pub encryption_algorithm: EncryptionAlgorithm,
 }
 
 #[derive(Serialize)]
@@ -111,12 +140,7 @@ struct CipherParameters<'a> {
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption_context: Option<&'a Pairs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    encryption_algorithm: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_spec: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number_of_bytes: Option<u32>,
+    encryption_algorithm: EncryptionAlgorithm,
 }
 
 impl Operate for Encrypt {
@@ -130,41 +154,26 @@ impl Operate for Encrypt {
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        let algorithm = Some(self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT));
         raw(&CipherParameters {
             key_id: Some(&self.key_id),
             encryption_context: self.encryption_context.as_ref(),
-            encryption_algorithm: algorithm,
-            key_spec: None,
-            number_of_bytes: None,
+            encryption_algorithm: or_default(self.encryption_algorithm),
         })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<EncryptOutput>, Error> {
         let context = context_of(self.encryption_context)?;
-        let algorithm = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let facts = call.facts();
-        let found = resolve(call, Operation::Encrypt, &self.key_id)?;
-        super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(permission(Operation::Encrypt)?, facts, context.pairs(), algorithm))?;
-        let ready = usable(&key, permit, Operation::Encrypt, algorithm, self.dry_run == Some(true))?;
-        let (blob, material) = encrypt_under(call, Operation::Encrypt, &ready, BlobKind::Encrypt, &context, &self.plaintext.0)?;
-        call.remark(&UsedMaterial { key_material_id: material.as_deref() });
-        Ok(Outcome::unchanged(EncryptOutput {
-            ciphertext_blob: Answer::of(&blob),
-            key_id: key.arn().to_string(),
-            encryption_algorithm: SYMMETRIC_DEFAULT,
-        }))
+        let algorithm = or_default(self.encryption_algorithm);
+        let request = with_context(permission(Operation::Encrypt)?, call.facts(), context.pairs(), algorithm);
+        let (key, permit) = permitted(call, Operation::Encrypt, &self.key_id, self.grant_tokens.as_deref(), request)?;
+        let ready = usable_with_context(&key, permit, Operation::Encrypt, algorithm, &context)?;
+        check_length(&ready, algorithm, &self.plaintext.0)?;
+        end_of_dry_run(self.dry_run)?;
+        let (ciphertext, material) = encrypt_under(call, Operation::Encrypt, &ready, algorithm, (BlobKind::Encrypt, &context), &self.plaintext.0)?;
+        used(call, material.as_deref());
+        let ciphertext_blob = Answer::of(&ciphertext);
+        Ok(Outcome::unchanged(EncryptOutput { ciphertext_blob, key_id: key.arn().to_string(), encryption_algorithm: algorithm }))
     }
-}
-
-/// (K151)
-fn context_of(pairs: Option<Pairs>) -> Result<EncryptionContext, Error> {
-    let context = EncryptionContext::from(pairs.unwrap_or_default());
-    if context.is_too_large() {
-        return Err(Error::Validation("The encryption context is larger than 8192 bytes.".to_owned()));
-    }
-    Ok(context)
 }
 
 /// `Decrypt`
@@ -176,7 +185,7 @@ pub struct Decrypt {
     pub key_id: Option<String>,
     #[serde(default)]
     pub encryption_context: Option<Pairs>,
-    pub encryption_algorithm: Option<String>,
+    pub encryption_algorithm: Option<EncryptionAlgorithm>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
     pub dry_run_modifiers: Option<Vec<String>>,
@@ -191,10 +200,6 @@ fn ignores_ciphertext(dry_run: Option<bool>, modifiers: Option<&[String]>) -> Re
     Ok(ignores)
 }
 
-fn required<T>(member: Option<T>, name: &str) -> Result<T, Error> {
-    member.ok_or_else(|| Error::Validation(format!("{name} is required."))) // [K24]
-}
-
 /// The answer to `Decrypt`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -202,7 +207,7 @@ fn required<T>(member: Option<T>, name: &str) -> Result<T, Error> {
 pub struct DecryptOutput {
     pub key_id: String,
     pub plaintext: Answer,
-    pub encryption_algorithm: &'static str,
+    pub encryption_algorithm: EncryptionAlgorithm,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_material_id: Option<String>,
 }
@@ -218,96 +223,98 @@ impl Operate for Decrypt {
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        let algorithm = Some(self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT));
         raw(&CipherParameters {
             key_id: self.key_id.as_deref(),
             encryption_context: self.encryption_context.as_ref(),
-            encryption_algorithm: algorithm,
-            key_spec: None,
-            number_of_bytes: None,
+            encryption_algorithm: or_default(self.encryption_algorithm),
         })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<DecryptOutput>, Error> {
         let context = context_of(self.encryption_context)?;
-        let algorithm = self.encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let facts = call.facts();
+        let algorithm = or_default(self.encryption_algorithm);
+        let request = with_context(permission(Operation::Decrypt)?, call.facts(), context.pairs(), algorithm);
         if ignores_ciphertext(self.dry_run, self.dry_run_modifiers.as_deref())? {
-            let found = resolve(call, Operation::Decrypt, &required(self.key_id, "KeyId")?)?;
-            super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-            let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, facts, context.pairs(), algorithm))?;
-            let _usable = usable(&key, permit, Operation::Decrypt, algorithm, false)?;
+            let key_id = required(self.key_id, "KeyId")?;
+            let (key, permit) = permitted(call, Operation::Decrypt, &key_id, self.grant_tokens.as_deref(), request)?;
+            let _usable = usable_with_context(&key, permit, Operation::Decrypt, algorithm, &context)?;
             return Err(Error::DryRun);
         }
         let blob = required(self.ciphertext_blob, "CiphertextBlob")?;
-        let ciphertext = Ciphertext::parse(&blob.0)?;
-        let found = ciphertext.resolve(call, Operation::Decrypt, self.key_id.as_deref())?;
+        let ciphertext = Ciphertext::parse(algorithm, &blob.0)?;
+        let found = ciphertext.resolve(call, Operation::Decrypt, (self.key_id.as_deref(), "KeyId"))?;
         super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(permission(Operation::Decrypt)?, facts, context.pairs(), algorithm))?;
-        let ready = ciphertext.ready(&key, permit, Operation::Decrypt, algorithm)?;
+        let (key, permit) = found.permit(call, request)?;
+        let ready = ciphertext.ready(&key, permit, Operation::Decrypt, &context)?;
         let plaintext = ciphertext.open(call, Operation::Decrypt, &ready, &context)?;
-        if self.dry_run == Some(true) {
-            return Err(Error::DryRun);
-        }
+        end_of_dry_run(self.dry_run)?;
         let key_material_id = ciphertext.material_told(&key);
-        call.remark(&UsedMaterial { key_material_id: key_material_id.as_deref() });
+        used(call, key_material_id.as_deref());
         Ok(Outcome::unchanged(DecryptOutput {
             key_id: key.arn().to_string(),
             plaintext: Answer::of(plaintext.expose()),
-            encryption_algorithm: SYMMETRIC_DEFAULT,
+            encryption_algorithm: algorithm,
             key_material_id,
         }))
     }
 }
 
-/// A ciphertext that parsed, and what its head says.
+/// A ciphertext, by what is known of it before anybody is asked.
 struct Ciphertext<'b> {
-    blob: &'b [u8],
-    head: Head,
-    owner: AccountId,
+    bytes: &'b [u8],
+    algorithm: EncryptionAlgorithm,
+    /// What the head of a symmetric key's ciphertext says, and whose key that is.
+    head: Option<(Head, AccountId)>,
 }
 
 impl<'b> Ciphertext<'b> {
     /// (K164) What does not parse is told before anything else.
-    fn parse(blob: &'b [u8]) -> Result<Self, Error> {
-        let head = Head::parse(blob).map_err(|_| Error::InvalidCiphertext)?;
+    fn parse(algorithm: EncryptionAlgorithm, bytes: &'b [u8]) -> Result<Self, Error> {
+        if algorithm != EncryptionAlgorithm::SymmetricDefault {
+            return Ok(Self { bytes, algorithm, head: None });
+        }
+        let head = Head::parse(bytes).map_err(|_| Error::InvalidCiphertext)?;
         let owner = head.account_digits().parse().map_err(|_| Error::InvalidCiphertext)?;
-        Ok(Self { blob, head, owner })
+        Ok(Self { bytes, algorithm, head: Some((head, owner)) })
     }
 
-    /// (A411) A bare id equal to the blob's means the blob's key, own or foreign.
-    fn resolve(&self, call: &Call<'_>, operation: Operation, key_id: Option<&str>) -> Result<Found, Error> {
-        let in_blob = self.head.key_id.to_string();
+    /// (A411) A bare id equal to the blob's means the blob's key, own or foreign. (K162) Others tell no key.
+    fn resolve(&self, call: &Call<'_>, operation: Operation, (key_id, member): (Option<&str>, &str)) -> Result<Found, Error> {
+        let Some((head, owner)) = &self.head else { return resolve(call, operation, required(key_id, member)?) };
+        let in_blob = head.key_id.to_string();
         match key_id {
             Some(named) if named != in_blob => resolve(call, operation, named),
-            _ => Found::in_ciphertext(call, self.owner, &in_blob),
+            _ => Found::in_ciphertext(call, *owner, &in_blob),
         }
     }
 
-    /// State, usage, the right key, algorithm (K25) (K163).
-    fn ready<'k>(&self, key: &'k Key, permit: keyward_authz::Permit, operation: Operation, algorithm: &str) -> Result<ReadyKey<'k>, Error> {
-        let ready = ready(key, permit)?.for_usage("ENCRYPT_DECRYPT", operation.name())?;
-        // [K163] Another key than the ciphertext's: told only to who may use the one that was named.
-        if key.arn().id().as_str() != self.head.key_id.to_string() || key.arn().account() != self.owner {
+    /// State, the right key, usage, algorithm (K25) (K163).
+    fn ready<'k>(&self, key: &'k Arc<Key>, permit: Permit, operation: Operation, context: &EncryptionContext) -> Result<ReadyKey<'k>, Error> {
+        let Some((head, owner)) = &self.head else { return usable_with_context(key, permit, operation, self.algorithm, context) };
+        let enabled = ready(key, permit)?;
+        // [K163] Another key than the ciphertext's, of whatever kind: told only to who may use the one that was named.
+        if key.arn().id().as_str() != head.key_id.to_string() || key.arn().account() != *owner {
             return Err(Error::IncorrectKey);
         }
-        if algorithm != key.facts.spec {
-            return Err(Error::IncompatibleAlgorithm { algorithm: algorithm.to_owned(), spec: key.facts.spec.to_string() });
-        }
+        let ready = enabled.for_usage(KeyUsage::EncryptDecrypt.name(), operation.name())?;
+        fits(&ready, self.algorithm, KeySpec::encryption_algorithms)?;
         Ok(ready)
     }
 
-    /// The id of its material, as answers tell it (K80).
-    fn material_told(&self, key: &Key) -> Option<String> {
-        key.in_store.is_none().then(|| self.head.material_id.to_string())
+    fn open(&self, call: &mut Call<'_>, operation: Operation, ready: &ReadyKey<'_>, context: &EncryptionContext) -> Result<Plaintext, Error> {
+        let opened = match &self.head {
+            Some((head, _)) if ready.key().in_store.is_some() => {
+                return external::decrypt(call, operation.name(), ready, head, context, self.bytes);
+            }
+            Some((head, _)) => open(self.bytes, &call.vault.unlock(ready, &head.material_id)?, context),
+            None => unlock_current(call, ready)?.0.decrypt(self.algorithm, self.bytes),
+        };
+        opened.map_err(|_| Error::InvalidCiphertext)
     }
 
-    fn open(&self, call: &mut Call<'_>, operation: Operation, ready: &ReadyKey<'_>, context: &EncryptionContext) -> Result<Plaintext, Error> {
-        if ready.key().in_store.is_some() {
-            return external::decrypt(call, operation.name(), ready, &self.head, context, self.blob);
-        }
-        let material = call.vault.unlock(ready, &self.head.material_id)?;
-        open(self.blob, &material, context).map_err(|_| Error::InvalidCiphertext)
+    /// (K155) (K80) The id of its material, as answers tell it: of symmetric keys that are in no custom key store.
+    fn material_told(&self, key: &Key) -> Option<String> {
+        self.head.as_ref().filter(|_| key.in_store.is_none()).map(|(head, _)| head.material_id.to_string())
     }
 }
 
@@ -321,8 +328,8 @@ pub struct ReEncrypt {
     pub source_key_id: Option<String>,
     pub destination_key_id: String,
     pub destination_encryption_context: Option<Pairs>,
-    pub source_encryption_algorithm: Option<String>,
-    pub destination_encryption_algorithm: Option<String>,
+    pub source_encryption_algorithm: Option<EncryptionAlgorithm>,
+    pub destination_encryption_algorithm: Option<EncryptionAlgorithm>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
     pub dry_run_modifiers: Option<Vec<String>>,
@@ -336,8 +343,8 @@ pub struct ReEncryptOutput {
     pub ciphertext_blob: Answer,
     pub source_key_id: String,
     pub key_id: String,
-    pub source_encryption_algorithm: &'static str,
-    pub destination_encryption_algorithm: &'static str,
+    pub source_encryption_algorithm: EncryptionAlgorithm,
+    pub destination_encryption_algorithm: EncryptionAlgorithm,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_key_material_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -365,32 +372,31 @@ impl Operate for ReEncrypt {
             source_encryption_context: Option<&'a Pairs>,
             #[serde(skip_serializing_if = "Option::is_none")]
             destination_encryption_context: Option<&'a Pairs>,
-            source_encryption_algorithm: &'a str,
-            destination_encryption_algorithm: &'a str,
+            source_encryption_algorithm: EncryptionAlgorithm,
+            destination_encryption_algorithm: EncryptionAlgorithm,
         }
         raw(&Parameters {
             source_key_id: self.source_key_id.as_deref(),
             destination_key_id: &self.destination_key_id,
             source_encryption_context: self.source_encryption_context.as_ref(),
             destination_encryption_context: self.destination_encryption_context.as_ref(),
-            source_encryption_algorithm: self.source_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT),
-            destination_encryption_algorithm: self.destination_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT),
+            source_encryption_algorithm: or_default(self.source_encryption_algorithm),
+            destination_encryption_algorithm: or_default(self.destination_encryption_algorithm),
         })
     }
 
     /// (A404) Two permissions, each a full decision on its own key with its own context, before either key's state is told.
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<ReEncryptOutput>, Error> {
         let (from_context, to_context) = (context_of(self.source_encryption_context)?, context_of(self.destination_encryption_context)?);
-        let from_algorithm = self.source_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
-        let to_algorithm = self.destination_encryption_algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT);
+        let (from_algorithm, to_algorithm) = (or_default(self.source_encryption_algorithm), or_default(self.destination_encryption_algorithm));
         let facts = call.facts();
         let blob = match ignores_ciphertext(self.dry_run, self.dry_run_modifiers.as_deref())? {
             true => None,
             false => Some(required(self.ciphertext_blob, "CiphertextBlob")?),
         };
-        let ciphertext = blob.as_ref().map(|blob| Ciphertext::parse(&blob.0)).transpose()?;
+        let ciphertext = blob.as_ref().map(|blob| Ciphertext::parse(from_algorithm, &blob.0)).transpose()?;
         let from = match &ciphertext {
-            Some(ciphertext) => ciphertext.resolve(call, Operation::ReEncrypt, self.source_key_id.as_deref())?,
+            Some(ciphertext) => ciphertext.resolve(call, Operation::ReEncrypt, (self.source_key_id.as_deref(), "SourceKeyId"))?,
             None => resolve(call, Operation::ReEncrypt, &required(self.source_key_id, "SourceKeyId")?)?,
         };
         let to = resolve(call, Operation::ReEncrypt, &self.destination_key_id)?;
@@ -404,19 +410,18 @@ impl Operate for ReEncrypt {
         request.parameters.push((KeyName::ReEncryptOnSameKey, same));
         let (to_key, to_permit) = to.permit(call, request)?;
         let Some(ciphertext) = ciphertext else {
-            let _usable = usable(&from_key, from_permit, Operation::ReEncrypt, from_algorithm, false)?;
-            let _usable = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;
+            let _usable = usable_with_context(&from_key, from_permit, Operation::ReEncrypt, from_algorithm, &from_context)?;
+            let _usable = usable_with_context(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, &to_context)?;
             return Err(Error::DryRun);
         };
         // [K86] Source first.
-        let from_ready = ciphertext.ready(&from_key, from_permit, Operation::ReEncrypt, from_algorithm)?;
-        let to_ready = usable(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, false)?;
+        let from_ready = ciphertext.ready(&from_key, from_permit, Operation::ReEncrypt, &from_context)?;
+        let to_ready = usable_with_context(&to_key, to_permit, Operation::ReEncrypt, to_algorithm, &to_context)?;
         let plaintext = ciphertext.open(call, Operation::ReEncrypt, &from_ready, &from_context)?;
-        if self.dry_run == Some(true) {
-            return Err(Error::DryRun);
-        }
+        check_length(&to_ready, to_algorithm, plaintext.expose())?; // [K165]
+        end_of_dry_run(self.dry_run)?;
         let (blob, destination_key_material_id) =
-            encrypt_under(call, Operation::ReEncrypt, &to_ready, BlobKind::Encrypt, &to_context, plaintext.expose())?;
+            encrypt_under(call, Operation::ReEncrypt, &to_ready, to_algorithm, (BlobKind::Encrypt, &to_context), plaintext.expose())?;
         let source_key_material_id = ciphertext.material_told(&from_key);
         call.remark(&UsedMaterials {
             source_key_material_id: source_key_material_id.as_deref(),
@@ -426,180 +431,11 @@ impl Operate for ReEncrypt {
             ciphertext_blob: Answer::of(&blob),
             source_key_id: from_key.arn().to_string(),
             key_id: to_key.arn().to_string(),
-            source_encryption_algorithm: SYMMETRIC_DEFAULT,
-            destination_encryption_algorithm: SYMMETRIC_DEFAULT,
+            source_encryption_algorithm: from_algorithm,
+            destination_encryption_algorithm: to_algorithm,
             source_key_material_id,
             destination_key_material_id,
         }))
-    }
-}
-
-/// `GenerateDataKey`
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GenerateDataKey {
-    pub key_id: String,
-    #[serde(default)]
-    pub encryption_context: Option<Pairs>,
-    pub number_of_bytes: Option<u32>,
-    pub key_spec: Option<DataKeySpec>,
-    pub grant_tokens: Option<Vec<String>>,
-    pub dry_run: Option<bool>,
-}
-
-/// The answer to `GenerateDataKey`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GenerateDataKeyOutput {
-    pub ciphertext_blob: Answer,
-    pub plaintext: Answer,
-    pub key_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_material_id: Option<String>,
-}
-
-/// `GenerateDataKeyWithoutPlaintext`
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct GenerateDataKeyWithoutPlaintext(GenerateDataKey);
-
-/// The answer to `GenerateDataKeyWithoutPlaintext`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GenerateDataKeyWithoutPlaintextOutput {
-    pub ciphertext_blob: Answer,
-    pub key_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_material_id: Option<String>,
-}
-
-impl GenerateDataKey {
-    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(Plaintext, Vec<u8>, String, Option<String>), Error> {
-        let length = match (self.key_spec, self.number_of_bytes) {
-            (Some(spec), None) => spec.bytes(),
-            (None, Some(bytes)) => bytes as usize,
-            _ => return Err(Error::Validation("Please specify either number of bytes or key spec.".to_owned())), // [K170]
-        };
-        let context = context_of(self.encryption_context)?;
-        let facts = call.facts();
-        let found = resolve(call, operation, &self.key_id)?;
-        super::grants::read_tokens(call, self.grant_tokens.as_deref())?;
-        let (key, permit) = found.permit(call, with_context(permission(operation)?, facts, context.pairs(), SYMMETRIC_DEFAULT))?;
-        let ready = usable(&key, permit, operation, SYMMETRIC_DEFAULT, self.dry_run == Some(true))?;
-        let draw = || random_bytes(length, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"));
-        // What an external key has encrypted must still be the data key when its answer is there.
-        let data_key = match key.in_store {
-            Some(_) => Plaintext::new(call.conversation.keep(|| Ok(Zeroizing::new(draw()?.expose().to_vec())))?),
-            None => draw()?,
-        };
-        let (blob, material) = encrypt_under(call, operation, &ready, BlobKind::DataKey, &context, data_key.expose())?;
-        call.remark(&UsedMaterial { key_material_id: material.as_deref() });
-        Ok((data_key, blob, key.arn().to_string(), material))
-    }
-
-    fn parameters(&self) -> Option<Box<RawValue>> {
-        raw(&CipherParameters {
-            key_id: Some(&self.key_id),
-            encryption_context: self.encryption_context.as_ref(),
-            encryption_algorithm: None,
-            key_spec: self.key_spec.map(DataKeySpec::name),
-            number_of_bytes: self.number_of_bytes,
-        })
-    }
-}
-
-impl Operate for GenerateDataKey {
-    type Output = GenerateDataKeyOutput;
-    const SERVICE: &'static str = "kms";
-    const NAME: &'static str = "GenerateDataKey";
-    const MUTATES: bool = false;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
-
-    fn request_parameters(&self) -> Option<Box<RawValue>> {
-        self.parameters()
-    }
-
-    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyOutput>, Error> {
-        let (data_key, blob, key_id, key_material_id) = self.make(call, Operation::GenerateDataKey)?;
-        let (ciphertext_blob, plaintext) = (Answer::of(&blob), Answer::of(data_key.expose()));
-        Ok(Outcome::unchanged(GenerateDataKeyOutput { ciphertext_blob, plaintext, key_id, key_material_id }))
-    }
-}
-
-impl Operate for GenerateDataKeyWithoutPlaintext {
-    type Output = GenerateDataKeyWithoutPlaintextOutput;
-    const SERVICE: &'static str = "kms";
-    const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
-    const MUTATES: bool = false;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
-
-    fn request_parameters(&self) -> Option<Box<RawValue>> {
-        self.0.parameters()
-    }
-
-    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyWithoutPlaintextOutput>, Error> {
-        let (_, blob, key_id, key_material_id) = self.0.make(call, Operation::GenerateDataKeyWithoutPlaintext)?;
-        Ok(Outcome::unchanged(GenerateDataKeyWithoutPlaintextOutput { ciphertext_blob: Answer::of(&blob), key_id, key_material_id }))
-    }
-}
-
-/// `GenerateRandom`
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GenerateRandom {
-    pub number_of_bytes: Option<u32>,
-    pub custom_key_store_id: Option<String>,
-}
-
-/// The answer to `GenerateRandom`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the API's own members")]
-pub struct GenerateRandomOutput {
-    pub plaintext: Answer,
-}
-
-impl Operate for GenerateRandom {
-    type Output = GenerateRandomOutput;
-    const SERVICE: &'static str = "kms";
-    const NAME: &'static str = "GenerateRandom";
-    const MUTATES: bool = false;
-
-    fn request_parameters(&self) -> Option<Box<RawValue>> {
-        let number_of_bytes = self.number_of_bytes;
-        raw(&CipherParameters { key_id: None, encryption_context: None, encryption_algorithm: None, key_spec: None, number_of_bytes })
-    }
-
-    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateRandomOutput>, Error> {
-        let length = self.number_of_bytes.ok_or_else(|| Error::Validation("NumberOfBytes is required.".to_owned()))?; // [K172]
-        let facts = call.facts();
-        let pattern = no_resource(call)?;
-        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::GenerateRandom)?, facts))?;
-        if let Some(id) = &self.custom_key_store_id {
-            return random_of_store(&store_of(call, id)?);
-        }
-        let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
-        Ok(Outcome::unchanged(GenerateRandomOutput { plaintext: Answer::of(bytes.expose()) }))
-    }
-}
-
-/// (K139) An external key manager gives no random bytes.
-fn random_of_store(store: &CustomKeyStore) -> Result<Outcome<GenerateRandomOutput>, Error> {
-    match &store.backing {
-        Backing::Proxy(_) => {
-            let message = "GenerateRandom is not supported for custom key stores of type EXTERNAL_KEY_STORE.";
-            Err(Error::Unsupported(Some(message.to_owned())))
-        }
     }
 }
 
@@ -614,14 +450,4 @@ pub(crate) fn blob_of_nobody(call: &Call<'_>) -> Result<Vec<u8>, Error> {
         material_id: "0".repeat(64).parse().map_err(|_| Error::Internal("a material id that is none"))?,
     };
     seal(&head, &material, &EncryptionContext::default(), b"-", &*call.env.entropy).map_err(|_| Error::Internal("encrypting failed"))
-}
-
-/// What operations without key are matched as (A141).
-pub(crate) fn no_resource(call: &Call<'_>) -> Result<String, Error> {
-    Ok(no_resource_in(call.region(), call.account()?))
-}
-
-/// The same in a Region that was not called (A407).
-pub(crate) fn no_resource_in(region: &Region, account: AccountId) -> String {
-    format!("arn:{}:kms:{region}:{account}:*", region.partition())
 }

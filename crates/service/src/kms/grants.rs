@@ -10,7 +10,7 @@ use keyward_policy::{Arn, KeyName, KmsPermission, Partition, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::cipher::no_resource;
+use super::resolve::no_resource;
 use super::resolve::{permission, resolve};
 use super::{EpochSeconds, ListParameters, Nothing, Pairs};
 use crate::call::{Call, Operate, Outcome, raw};

@@ -68,6 +68,11 @@ impl Operate for GetParametersForImport {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "GetParametersForImport";
     const MUTATES: bool = false;
+    const MAKES_PAIRS: bool = true;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         #[derive(Serialize)]
@@ -97,8 +102,7 @@ impl Operate for GetParametersForImport {
             return Err(Error::Unsupported(Some(message))); // [K111]
         }
         let failed = |_| Error::Internal("a wrapping key does not seal");
-        let wrapping_key =
-            KeyMaterial::generate(wrapping_key_spec.key_spec(), &*call.env.entropy).map_err(|_| Error::Internal("making a key failed"))?;
+        let wrapping_key = call.make(wrapping_key_spec.key_spec())?;
         let public_key = wrapping_key.public_key().map_err(|_| Error::Internal("a wrapping key that is no pair"))?;
         let valid_to = call.now.saturating_add(SignedDuration::from_hours(PARAMETERS_HOURS)).map_err(|_| Error::Internal("a date out of range"))?;
         let id = new_uuid(call.env);

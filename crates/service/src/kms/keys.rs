@@ -4,22 +4,22 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use keyward_authz::{CallFacts, KeyArn, KeyFacts, KeyId, KeyManager, MultiRegionKeyType, Operation, Request, Resource, Target};
-use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, Origin};
+use keyward_crypto::{KeySpec, KeyUsage, Origin};
 use keyward_policy::{AccountId, KeyName, Region, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::cipher::{no_resource, no_resource_in};
 use super::due::days_from;
 use super::external::check_new;
 use super::import::ExpirationModel;
 use super::policies::{checked, default_policy, lockout_check};
+use super::public_key::Algorithms;
 use super::regions::MultiRegionConfiguration;
-use super::resolve::{permission, resolve};
+use super::resolve::{no_resource, no_resource_in, permission, resolve};
 use super::stores::store_of;
 use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
 use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
-use crate::call::{Call, Operate, Outcome, raw};
+use crate::call::{Call, Operate, Outcome, camel, raw};
 use crate::entities::{Change, Connection, Entity, InStore, Key, KeyState, Material};
 use crate::env::Env;
 use crate::error::{Error, KeyStoreError};
@@ -79,7 +79,8 @@ pub struct KeyMetadata {
     pub key_manager: &'static str,
     pub customer_master_key_spec: String,
     pub key_spec: String,
-    pub encryption_algorithms: [&'static str; 1],
+    #[serde(flatten)]
+    pub algorithms: Algorithms,
     pub multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multi_region_configuration: Option<MultiRegionConfiguration>,
@@ -125,11 +126,14 @@ impl KeyMetadata {
             },
             customer_master_key_spec: facts.spec.to_string(),
             key_spec: facts.spec.to_string(),
-            encryption_algorithms: ["SYMMETRIC_DEFAULT"],
+            algorithms: Algorithms::named(&facts.spec, &facts.usage),
             multi_region: facts.multi_region.is_some(),
             multi_region_configuration: MultiRegionConfiguration::of(state, key),
-            // [K80] What is only half of a key has no id that is told.
-            current_key_material_id: key.current_material().filter(|_| key.in_store.is_none()).map(|material| material.id.to_string()),
+            // [K80] Of symmetric keys only; what is only half of a key has no id that is told.
+            current_key_material_id: key
+                .current_material()
+                .filter(|_| key.in_store.is_none() && &*facts.spec == KeySpec::SymmetricDefault.name())
+                .map(|material| material.id.to_string()),
             custom_key_store_id: key.in_store.as_ref().map(|place| place.store.clone()),
             xks_key_configuration: key.in_store.as_ref().and_then(|place| place.xks_key_id.clone()).map(|id| XksKeyConfiguration { id }),
         }
@@ -152,11 +156,14 @@ impl KeyMetadata {
             "keyManager": self.key_manager,
             "customerMasterKeySpec": self.customer_master_key_spec,
             "keySpec": self.key_spec,
-            "encryptionAlgorithms": self.encryption_algorithms,
             "multiRegion": self.multi_region,
             "multiRegionConfiguration": self.multi_region_configuration.as_ref().map(MultiRegionConfiguration::recorded),
             "currentKeyMaterialId": self.current_key_material_id,
         });
+        let algorithms = camel(serde_json::to_value(self.algorithms).unwrap_or_default());
+        if let (Some(members), serde_json::Value::Object(algorithms)) = (recorded.as_object_mut(), algorithms) {
+            members.extend(algorithms);
+        }
         if let (Some(members), Some(store)) = (recorded.as_object_mut(), &self.custom_key_store_id) {
             members.insert("customKeyStoreId".to_owned(), store.as_str().into());
             members.extend(self.xks_key_configuration.iter().map(|key| ("xksKeyConfiguration".to_owned(), serde_json::json!({ "id": key.id }))));
@@ -206,13 +213,18 @@ fn kind_of(input: &CreateKey) -> Result<Kind, Error> {
     if !spec.usages().contains(&usage) {
         return Err(Error::Validation(format!("KeyUsage {usage} is not compatible with KeySpec {spec}")));
     }
+    let origin = input.origin.unwrap_or(Origin::AwsKms);
+    if matches!(origin, Origin::AwsCloudHsm | Origin::ExternalKeyStore) && spec != KeySpec::SymmetricDefault {
+        return Err(Error::Validation(format!("KeySpec {spec} is not supported for Origin {origin}"))); // [K73]
+    }
     let unsupported = |what: String| Err(Error::Unsupported(Some(format!("{what} is not supported by this release of Keyward"))));
     let multi_region = (input.multi_region == Some(true)).then_some(MultiRegionKeyType::Primary);
-    match (spec, input.origin.unwrap_or(Origin::AwsKms)) {
-        (KeySpec::SymmetricDefault, origin @ (Origin::AwsKms | Origin::External)) => Ok(Kind { spec, usage, origin, multi_region }),
-        (KeySpec::SymmetricDefault, origin @ Origin::ExternalKeyStore) if multi_region.is_none() => Ok(Kind { spec, usage, origin, multi_region }),
-        (KeySpec::SymmetricDefault, origin) => unsupported(format!("Origin {origin}")),
-        (spec, _) => unsupported(format!("KeySpec {spec}")),
+    let kind = Kind { spec, usage, origin, multi_region };
+    match (spec, origin) {
+        (KeySpec::Sm2, _) => unsupported(format!("KeySpec {spec}")),
+        (_, Origin::AwsKms | Origin::External) => Ok(kind),
+        (_, Origin::ExternalKeyStore) if multi_region.is_none() => Ok(kind),
+        (_, Origin::AwsCloudHsm | Origin::ExternalKeyStore) => unsupported(format!("Origin {origin}")),
     }
 }
 
@@ -357,7 +369,7 @@ fn new_key_id(env: &Env, multi_region: bool) -> Result<KeyId, Error> {
 
 /// New material of a new key.
 fn made(call: &mut Call<'_>, arn: &KeyArn, spec: KeySpec) -> Result<Material, Error> {
-    let material = KeyMaterial::generate(spec, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+    let material = call.make(spec)?;
     let blob_id = arn.id().as_str().parse().map_err(|_| Error::Internal("a key id that is none"))?;
     call.vault.lock(arn.as_str(), &blob_id, &material, call.now, &*call.env.entropy)
 }

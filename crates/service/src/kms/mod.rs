@@ -15,24 +15,31 @@ macro_rules! kms_operations {
             CreateCustomKeyStore;
             CreateGrant;
             CreateKey;
+            Decapsulate;
             Decrypt;
             DeleteAlias;
             DeleteCustomKeyStore;
-            DescribeCustomKeyStores;
             DeleteImportedKeyMaterial;
+            DeriveSharedSecret;
+            DescribeCustomKeyStores;
             DescribeKey;
             DisableKey;
             DisableKeyRotation;
             DisconnectCustomKeyStore;
             EnableKey;
             EnableKeyRotation;
+            Encapsulate;
             Encrypt;
             GenerateDataKey;
+            GenerateDataKeyPair;
+            GenerateDataKeyPairWithoutPlaintext;
             GenerateDataKeyWithoutPlaintext;
+            GenerateMac;
             GenerateRandom;
             GetKeyPolicy;
             GetKeyRotationStatus;
             GetParametersForImport;
+            GetPublicKey;
             ImportKeyMaterial;
             ListAliases;
             ListGrants;
@@ -48,29 +55,38 @@ macro_rules! kms_operations {
             RevokeGrant;
             RotateKeyOnDemand;
             ScheduleKeyDeletion;
+            Sign;
             TagResource;
             UntagResource;
             UpdateAlias;
             UpdateCustomKeyStore;
             UpdateKeyDescription;
             UpdatePrimaryRegion;
+            Verify;
+            VerifyMac;
         }
     };
 }
 
+mod agreement;
 mod aliases;
 mod cipher;
+mod data_keys;
 mod due;
 mod external;
 mod grants;
 mod import;
 mod keys;
+mod mac;
 mod policies;
+mod public_key;
 mod regions;
 mod resolve;
 mod rotation;
+mod signing;
 mod stores;
 mod tags;
+mod using;
 
 use std::collections::BTreeMap;
 
@@ -80,12 +96,15 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 pub use crate::call::Nothing;
+pub use agreement::{Decapsulate, DecapsulateOutput, DeriveSharedSecret, DeriveSharedSecretOutput, Encapsulate, EncapsulateOutput};
 pub use aliases::{AliasListEntry, CreateAlias, DeleteAlias, ListAliases, ListAliasesOutput, UpdateAlias};
-pub use cipher::{
-    Decrypt, DecryptOutput, Encrypt, EncryptOutput, GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyWithoutPlaintext,
-    GenerateDataKeyWithoutPlaintextOutput, GenerateRandom, GenerateRandomOutput, ReEncrypt, ReEncryptOutput,
+pub use cipher::{Decrypt, DecryptOutput, Encrypt, EncryptOutput, ReEncrypt, ReEncryptOutput};
+pub(crate) use cipher::{blob_of_nobody, with_context};
+pub use data_keys::{
+    GenerateDataKey, GenerateDataKeyOutput, GenerateDataKeyPair, GenerateDataKeyPairOutput, GenerateDataKeyPairWithoutPlaintext,
+    GenerateDataKeyPairWithoutPlaintextOutput, GenerateDataKeyWithoutPlaintext, GenerateDataKeyWithoutPlaintextOutput, GenerateRandom,
+    GenerateRandomOutput,
 };
-pub(crate) use cipher::{blob_of_nobody, no_resource, with_context};
 pub(crate) use due::due;
 pub use grants::{
     CreateGrant, CreateGrantOutput, GrantListEntry, ListGrants, ListGrantsOutput, ListRetirableGrants, RequestedConstraints, RetireGrant,
@@ -100,15 +119,18 @@ pub use keys::{
     CancelKeyDeletion, CreateKey, DescribeKey, DisableKey, EnableKey, KeyIdOutput, KeyListEntry, KeyMetadata, KeyMetadataOutput, ListKeys,
     ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, XksKeyConfiguration,
 };
+pub use mac::{GenerateMac, GenerateMacOutput, VerifyMac, VerifyMacOutput};
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
+pub use public_key::{Algorithms, GetPublicKey, GetPublicKeyOutput};
 pub use regions::{MultiRegionConfiguration, MultiRegionKey, ReplicateKey, ReplicateKeyOutput, UpdatePrimaryRegion};
-pub(crate) use resolve::{permission, resolve};
+pub(crate) use resolve::{no_resource, permission, resolve};
 pub(crate) use rotation::schedule;
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, GetKeyRotationStatusOutput, ListKeyRotations, ListKeyRotationsOutput,
     RotateKeyOnDemand, RotationListEntry,
 };
+pub use signing::{Sign, SignOutput, Verify, VerifyOutput};
 pub(crate) use stores::settle;
 pub use stores::{
     ConnectCustomKeyStore, CreateCustomKeyStore, CreateCustomKeyStoreOutput, CustomKeyStoresListEntry, DeleteCustomKeyStore, DescribeCustomKeyStores,

@@ -190,3 +190,13 @@ fn by_arn(call: &Call<'_>, operation: Operation, named: &str, region: &Region) -
         None => Ok(Found::missing(KeyArn::new(region.clone(), account, id), None)),
     }
 }
+
+/// What operations without key are matched as (A141).
+pub(crate) fn no_resource(call: &Call<'_>) -> Result<String, Error> {
+    Ok(no_resource_in(call.region(), call.account()?))
+}
+
+/// The same in a Region that was not called (A407).
+pub(crate) fn no_resource_in(region: &Region, account: AccountId) -> String {
+    format!("arn:{}:kms:{region}:{account}:*", region.partition())
+}

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::cipher::no_resource;
 use super::external::{health_question, healthy, probe, seal_secret};
+use super::resolve::no_resource;
 use super::resolve::permission;
 use super::{EpochSeconds, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use keyward_authz::{AliasName, Grant, KeyArn, KeyFacts, KeyId, KeyManager, ResourcePolicy, UniqueId};
-use keyward_crypto::{KeyMaterial, KeySpec, MaterialId, Purpose};
+use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, MaterialId, Purpose};
 use keyward_policy::{AccountId, Arn, Policy, PolicyKind, Region};
 use zeroize::Zeroizing;
 
@@ -378,14 +378,15 @@ impl Seeding<'_> {
             Some(document) => checked(&self.state, &arn, &document.text()).map_err(|error| Fault::from(error).at(&["policy"]))?,
             None => default_policy(&arn),
         };
-        let materials = self.materials(&arn, existing.as_deref(), seed.material.as_ref()).map_err(|fault| fault.at(&["material"]))?;
+        let (spec, usage) = kind(seed, existing.as_deref())?;
+        let materials = self.materials(&arn, existing.as_deref(), spec, seed.material.as_ref()).map_err(|fault| fault.at(&["material"]))?;
         let key = Key {
             facts: KeyFacts {
                 arn: arn.clone(),
                 policy,
                 ram_policy: None,
-                spec: "SYMMETRIC_DEFAULT".into(),
-                usage: "ENCRYPT_DECRYPT".into(),
+                spec: spec.name().into(),
+                usage: usage.name().into(),
                 origin: "AWS_KMS".into(),
                 manager: KeyManager::Customer,
                 multi_region: None,
@@ -409,7 +410,7 @@ impl Seeding<'_> {
             self.alias(account, &seed.region, &id, name).map_err(|fault| fault.at(&["aliases", &at.to_string()]))?;
         }
         for (name, grant) in &seed.grants {
-            self.grant(account, &arn, name, grant).map_err(|fault| fault.at(&["grants", name]))?;
+            self.grant(account, &arn, (spec, usage), name, grant).map_err(|fault| fault.at(&["grants", name]))?;
         }
         Ok(())
     }
@@ -426,14 +427,19 @@ impl Seeding<'_> {
     }
 
     /// Material never changes under a key: what was encrypted with it would be lost.
-    fn materials(&self, arn: &KeyArn, existing: Option<&Key>, fixed: Option<&Zeroizing<String>>) -> Result<Vec<crate::entities::Material>, Fault> {
+    fn materials(
+        &self,
+        arn: &KeyArn,
+        existing: Option<&Key>,
+        spec: KeySpec,
+        fixed: Option<&Zeroizing<String>>,
+    ) -> Result<Vec<crate::entities::Material>, Fault> {
         let entropy = &*self.host.env().entropy;
         let blob_id = arn.id().as_str().parse().map_err(|_| Fault::new("a key id that is none"))?;
         let fixed = match fixed {
             Some(text) => {
-                let wrong = || Fault::new("key material is 32 bytes as base64 (44 characters); `head -c 32 /dev/urandom | base64` makes some");
-                let bytes = Zeroizing::new(BASE64.decode(text.as_bytes()).map_err(|_| wrong())?);
-                Some(KeyMaterial::from_bytes(Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| wrong())?)))
+                let bytes = Zeroizing::new(BASE64.decode(text.as_bytes()).map_err(|_| wrong_material(spec))?);
+                Some(KeyMaterial::import(spec, &bytes).map_err(|_| wrong_material(spec))?)
             }
             None => None,
         };
@@ -447,7 +453,7 @@ impl Seeding<'_> {
         }
         let material = match fixed {
             Some(material) => material,
-            None => KeyMaterial::generate(KeySpec::SymmetricDefault, entropy).map_err(|_| Fault::new("randomness failed"))?,
+            None => KeyMaterial::generate(spec, entropy).map_err(|_| Fault::new(format!("no key of {spec} could be made")))?,
         };
         Ok(vec![self.host.vault().lock(arn.as_str(), &blob_id, &material, self.now, entropy)?])
     }
@@ -468,7 +474,7 @@ impl Seeding<'_> {
         Ok(())
     }
 
-    fn grant(&mut self, account: AccountId, key: &KeyArn, name: &str, seed: &SeedGrant) -> Result<(), Fault> {
+    fn grant(&mut self, account: AccountId, key: &KeyArn, (spec, usage): (KeySpec, KeyUsage), name: &str, seed: &SeedGrant) -> Result<(), Fault> {
         let operation = |(at, name): (usize, &String)| {
             keyward_authz::GrantOperation::named(name)
                 .ok_or_else(|| Fault::new(format!("`{name}` is no operation that a grant can hold")).at(&["operations", &at.to_string()]))
@@ -489,7 +495,7 @@ impl Seeding<'_> {
             name: Some(name.to_owned()),
             dry_run: None,
         };
-        let terms = request.checked_terms(&self.state, key.region().partition(), "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")?;
+        let terms = request.checked_terms(&self.state, key.region().partition(), spec.name(), usage.name())?;
         let existing = self.state.grants(key).find(|grant| grant.name.as_deref() == Some(name)).cloned();
         if let Some(existing) = existing {
             if existing.terms == terms {
@@ -540,4 +546,32 @@ impl Seeding<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// What a key is for; the spec of one that is there stays (K70).
+fn kind(seed: &SeedKey, existing: Option<&Key>) -> Result<(KeySpec, KeyUsage), Fault> {
+    let spec = seed.spec.unwrap_or(KeySpec::SymmetricDefault);
+    if spec == KeySpec::Sm2 {
+        return Err(Fault::new("keys of SM2 are not supported by this release").at(&["spec"]));
+    }
+    let usages = spec.usages().iter().map(|usage| usage.name()).collect::<Vec<_>>().join(" or ");
+    let usage = match (seed.usage, spec.usages()) {
+        (Some(usage), usages) if usages.contains(&usage) => usage,
+        (None, [only]) => *only,
+        _ => return Err(Fault::new(format!("a key of {spec} is for {usages}: say which")).at(&["usage"])),
+    };
+    match existing.map(|key| &key.facts) {
+        Some(there) if *there.spec != *spec.name() || *there.usage != *usage.name() => {
+            Err(Fault::new(format!("the key is there, of {} for {}", there.spec, there.usage)).at(&["spec"]))
+        }
+        _ => Ok((spec, usage)),
+    }
+}
+
+fn wrong_material(spec: KeySpec) -> Fault {
+    Fault::new(match spec {
+        KeySpec::SymmetricDefault => "key material is 32 bytes as base64 (44 characters); `head -c 32 /dev/urandom | base64` makes some".to_owned(),
+        spec if !spec.mac_algorithms().is_empty() => format!("no key material of {spec}: it is as many random bytes as a code has, as base64"),
+        spec => format!("no key material of {spec}: it is the base64 of an unencrypted PKCS#8 key (DER) of exactly this kind"),
+    })
 }

@@ -1,0 +1,326 @@
+//! Data keys, data key pairs, random bytes (K170–K172).
+
+use std::borrow::Cow;
+
+use keyward_authz::{Operation, Request, Resource, Target};
+use keyward_crypto::{BlobKind, DataKeyPairSpec, DataKeySpec, EncryptionAlgorithm, KeyMaterial, Plaintext, random_bytes};
+use keyward_policy::{KeyName, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::cipher::{encrypt_under, usable_with_context, used, with_context};
+use super::resolve::{no_resource, permission};
+use super::stores::store_of;
+use super::using::{context_of, end_of_dry_run, permitted};
+use super::{Answer, Pairs};
+use crate::call::{Call, Operate, Outcome, raw};
+use crate::entities::{Backing, CustomKeyStore};
+use crate::error::Error;
+
+const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_context: Option<&'a Pairs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_spec: Option<DataKeySpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_of_bytes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_pair_spec: Option<DataKeyPairSpec>,
+}
+
+/// `GenerateDataKey`
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKey {
+    pub key_id: String,
+    #[serde(default)]
+    pub encryption_context: Option<Pairs>,
+    pub number_of_bytes: Option<u32>,
+    pub key_spec: Option<DataKeySpec>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
+
+/// The answer to `GenerateDataKey`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyOutput {
+    pub ciphertext_blob: Answer,
+    pub plaintext: Answer,
+    pub key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<String>,
+}
+
+/// `GenerateDataKeyWithoutPlaintext`
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct GenerateDataKeyWithoutPlaintext(GenerateDataKey);
+
+/// The answer to `GenerateDataKeyWithoutPlaintext`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyWithoutPlaintextOutput {
+    pub ciphertext_blob: Answer,
+    pub key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<String>,
+}
+
+impl GenerateDataKey {
+    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(Plaintext, Vec<u8>, String, Option<String>), Error> {
+        let length = match (self.key_spec, self.number_of_bytes) {
+            (Some(spec), None) => spec.bytes(),
+            (None, Some(bytes)) => bytes as usize,
+            _ => return Err(Error::Validation("Please specify either number of bytes or key spec.".to_owned())), // [K170]
+        };
+        let context = context_of(self.encryption_context)?;
+        let request = with_context(permission(operation)?, call.facts(), context.pairs(), SYMMETRIC);
+        let (key, permit) = permitted(call, operation, &self.key_id, self.grant_tokens.as_deref(), request)?;
+        let ready = usable_with_context(&key, permit, operation, SYMMETRIC, &context)?;
+        end_of_dry_run(self.dry_run)?;
+        let entropy = call.env.entropy.clone();
+        let draw = || random_bytes(length, &*entropy).map_err(|_| Error::Internal("randomness failed"));
+        // What an external key has encrypted must still be the data key when its answer is there.
+        let data_key = match key.in_store {
+            Some(_) => Plaintext::new(call.conversation.keep(|| Ok(Zeroizing::new(draw()?.expose().to_vec())))?),
+            None => draw()?,
+        };
+        let (blob, material) = encrypt_under(call, operation, &ready, SYMMETRIC, (BlobKind::DataKey, &context), data_key.expose())?;
+        used(call, material.as_deref());
+        Ok((data_key, blob, key.arn().to_string(), material))
+    }
+
+    fn parameters(&self) -> Option<Box<RawValue>> {
+        raw(&Parameters {
+            key_id: Some(&self.key_id),
+            encryption_context: self.encryption_context.as_ref(),
+            key_spec: self.key_spec,
+            number_of_bytes: self.number_of_bytes,
+            key_pair_spec: None,
+        })
+    }
+}
+
+impl Operate for GenerateDataKey {
+    type Output = GenerateDataKeyOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GenerateDataKey";
+    const MUTATES: bool = false;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        self.parameters()
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyOutput>, Error> {
+        let (data_key, blob, key_id, key_material_id) = self.make(call, Operation::GenerateDataKey)?;
+        let (ciphertext_blob, plaintext) = (Answer::of(&blob), Answer::of(data_key.expose()));
+        Ok(Outcome::unchanged(GenerateDataKeyOutput { ciphertext_blob, plaintext, key_id, key_material_id }))
+    }
+}
+
+impl Operate for GenerateDataKeyWithoutPlaintext {
+    type Output = GenerateDataKeyWithoutPlaintextOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
+    const MUTATES: bool = false;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        self.0.parameters()
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyWithoutPlaintextOutput>, Error> {
+        let (_, blob, key_id, key_material_id) = self.0.make(call, Operation::GenerateDataKeyWithoutPlaintext)?;
+        Ok(Outcome::unchanged(GenerateDataKeyWithoutPlaintextOutput { ciphertext_blob: Answer::of(&blob), key_id, key_material_id }))
+    }
+}
+
+/// `GenerateDataKeyPair`
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyPair {
+    pub key_id: String,
+    pub key_pair_spec: DataKeyPairSpec,
+    #[serde(default)]
+    pub encryption_context: Option<Pairs>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
+
+/// The answer to `GenerateDataKeyPair`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyPairOutput {
+    pub private_key_plaintext: Answer,
+    #[serde(flatten)]
+    pub pair: GenerateDataKeyPairWithoutPlaintextOutput,
+}
+
+/// `GenerateDataKeyPairWithoutPlaintext`
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct GenerateDataKeyPairWithoutPlaintext(GenerateDataKeyPair);
+
+/// The answer to `GenerateDataKeyPairWithoutPlaintext`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyPairWithoutPlaintextOutput {
+    pub private_key_ciphertext_blob: Answer,
+    pub public_key: Answer,
+    pub key_id: String,
+    pub key_pair_spec: DataKeyPairSpec,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<String>,
+}
+
+impl GenerateDataKeyPair {
+    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(KeyMaterial, GenerateDataKeyPairWithoutPlaintextOutput), Error> {
+        let failed = |_| Error::Internal("a key pair without halves");
+        let context = context_of(self.encryption_context)?;
+        let mut request = with_context(permission(operation)?, call.facts(), context.pairs(), SYMMETRIC);
+        request.parameters.push((KeyName::DataKeyPairSpec, Values::One(Cow::Borrowed(self.key_pair_spec.name())))); // [A557]
+        let (key, permit) = permitted(call, operation, &self.key_id, self.grant_tokens.as_deref(), request)?;
+        let ready = usable_with_context(&key, permit, operation, SYMMETRIC, &context)?;
+        if key.in_store.is_some() {
+            return Err(Error::Unsupported(Some(format!("{operation} is not supported for KMS keys in custom key stores.")))); // [K139]
+        }
+        end_of_dry_run(self.dry_run)?;
+        let pair = call.make(self.key_pair_spec.key_spec())?;
+        let private = pair.private_key().map_err(failed)?;
+        let (blob, key_material_id) = encrypt_under(call, operation, &ready, SYMMETRIC, (BlobKind::DataKey, &context), private.expose())?;
+        used(call, key_material_id.as_deref());
+        let output = GenerateDataKeyPairWithoutPlaintextOutput {
+            private_key_ciphertext_blob: Answer::of(&blob),
+            public_key: Answer::of(pair.public_key().map_err(failed)?.as_der()),
+            key_id: key.arn().to_string(),
+            key_pair_spec: self.key_pair_spec,
+            key_material_id,
+        };
+        Ok((pair, output))
+    }
+
+    fn parameters(&self) -> Option<Box<RawValue>> {
+        raw(&Parameters {
+            key_id: Some(&self.key_id),
+            encryption_context: self.encryption_context.as_ref(),
+            key_spec: None,
+            number_of_bytes: None,
+            key_pair_spec: Some(self.key_pair_spec),
+        })
+    }
+}
+
+impl Operate for GenerateDataKeyPair {
+    type Output = GenerateDataKeyPairOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GenerateDataKeyPair";
+    const MUTATES: bool = false;
+    const MAKES_PAIRS: bool = true;
+
+    fn again(&self) -> Option<Self> {
+        self.key_pair_spec.key_spec().is_slow_to_generate().then(|| self.clone())
+    }
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        self.parameters()
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyPairOutput>, Error> {
+        let (made, pair) = self.make(call, Operation::GenerateDataKeyPair)?;
+        let private = made.private_key().map_err(|_| Error::Internal("a key pair without halves"))?;
+        Ok(Outcome::unchanged(GenerateDataKeyPairOutput { private_key_plaintext: Answer::of(private.expose()), pair }))
+    }
+}
+
+impl Operate for GenerateDataKeyPairWithoutPlaintext {
+    type Output = GenerateDataKeyPairWithoutPlaintextOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GenerateDataKeyPairWithoutPlaintext";
+    const MUTATES: bool = false;
+    const MAKES_PAIRS: bool = true;
+
+    fn again(&self) -> Option<Self> {
+        self.0.again().map(Self)
+    }
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        self.0.parameters()
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyPairWithoutPlaintextOutput>, Error> {
+        let (_, pair) = self.0.make(call, Operation::GenerateDataKeyPairWithoutPlaintext)?;
+        Ok(Outcome::unchanged(pair))
+    }
+}
+
+/// `GenerateRandom`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateRandom {
+    pub number_of_bytes: Option<u32>,
+    pub custom_key_store_id: Option<String>,
+}
+
+/// The answer to `GenerateRandom`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateRandomOutput {
+    pub plaintext: Answer,
+}
+
+impl Operate for GenerateRandom {
+    type Output = GenerateRandomOutput;
+    const SERVICE: &'static str = "kms";
+    const NAME: &'static str = "GenerateRandom";
+    const MUTATES: bool = false;
+
+    fn request_parameters(&self) -> Option<Box<RawValue>> {
+        let number_of_bytes = self.number_of_bytes;
+        raw(&Parameters { key_id: None, encryption_context: None, key_spec: None, number_of_bytes, key_pair_spec: None })
+    }
+
+    fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateRandomOutput>, Error> {
+        let length = self.number_of_bytes.ok_or_else(|| Error::Validation("NumberOfBytes is required.".to_owned()))?; // [K172]
+        let facts = call.facts();
+        let pattern = no_resource(call)?;
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::GenerateRandom)?, facts))?;
+        if let Some(id) = &self.custom_key_store_id {
+            return random_of_store(&store_of(call, id)?);
+        }
+        let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+        Ok(Outcome::unchanged(GenerateRandomOutput { plaintext: Answer::of(bytes.expose()) }))
+    }
+}
+
+/// (K139) An external key manager gives no random bytes.
+fn random_of_store(store: &CustomKeyStore) -> Result<Outcome<GenerateRandomOutput>, Error> {
+    match &store.backing {
+        Backing::Proxy(_) => {
+            let message = "GenerateRandom is not supported for custom key stores of type EXTERNAL_KEY_STORE.";
+            Err(Error::Unsupported(Some(message.to_owned())))
+        }
+    }
+}
