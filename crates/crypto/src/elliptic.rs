@@ -1,6 +1,6 @@
 //! Keys on the curves of NIST and SECG: making them, taking them over, ECDH (SP 800-56A; K190).
 
-use aws_lc_rs::agreement::{self, ParsedPublicKey, ParsedPublicKeyFormat, UnparsedPublicKey, agree as ecdh};
+use aws_lc_rs::agreement::{self, UnparsedPublicKey, agree as ecdh};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
     ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
@@ -12,6 +12,7 @@ use crate::der;
 use crate::entropy::Entropy;
 use crate::material::{GenerateFailed, KeyMaterial};
 use crate::plaintext::Plaintext;
+use crate::public_key::PublicKey;
 use crate::spec::KeySpec;
 
 /// How often a scalar is drawn; with these curves even a second time is never seen.
@@ -106,12 +107,9 @@ impl KeyMaterial {
     pub fn agree(&self, peer: &[u8]) -> Result<Plaintext, PeerRejected> {
         let algorithm = Curve::of(self.spec()).and_then(|curve| curve.agreement).ok_or(PeerRejected)?;
         let own = agreement::PrivateKey::from_private_key_der(algorithm, self.expose()).map_err(|_| PeerRejected)?;
-        let peer = Some(peer).filter(|peer| der::is_one_sequence(peer)).ok_or(PeerRejected)?;
-        let peer = ParsedPublicKey::try_from(UnparsedPublicKey::new(algorithm, peer)).map_err(|_| PeerRejected)?;
-        if peer.format() != ParsedPublicKeyFormat::X509 {
-            return Err(PeerRejected);
-        }
-        ecdh(&own, peer, PeerRejected, |secret| Ok(Plaintext::new(Zeroizing::new(secret.to_vec()))))
+        // The library itself would also take a bare or compressed point, and a curve by its parameters instead of its name.
+        let peer = PublicKey::from_der(self.spec(), peer).map_err(|_| PeerRejected)?;
+        ecdh(&own, UnparsedPublicKey::new(algorithm, peer.as_der()), PeerRejected, |secret| Ok(Plaintext::new(Zeroizing::new(secret.to_vec()))))
     }
 }
 
@@ -159,6 +157,8 @@ mod tests {
         assert!(refused(&[own.as_slice(), &[0]].concat()));
         assert!(refused(&own[own.len() - 65..]), "a bare point");
         assert!(refused(&[]));
+        let (head, x, parity) = (&own[2..23], &own[27..59], own[90] & 1);
+        assert!(refused(&[&[0x30, 57], head, &[3, 34, 0, 2 | parity], x].concat()), "a compressed point");
         let mut off = own.clone();
         off[90] ^= 1;
         assert!(refused(&off), "not on the curve");

@@ -24,23 +24,18 @@ pub struct PublicKey {
 pub struct InvalidPublicKey;
 
 impl PublicKey {
-    /// Reads the public key of a key that is elsewhere.
+    /// Reads the public key of a key that is elsewhere, in the very bytes that this crate would write for it.
     ///
     /// # Errors
-    /// [`InvalidPublicKey`] for another form, modulus or curve, and for what stands behind it.
+    /// [`InvalidPublicKey`] for another modulus or curve, another encoding (a compressed point, a curve by its parameters, an
+    /// algorithm without its NULL), and for what stands behind it.
     pub fn from_der(spec: KeySpec, spki: &[u8]) -> Result<Self, InvalidPublicKey> {
         let der = match (Curve::of(spec), spec.rsa_modulus_bits()) {
-            (Some(curve), _) => Some(spki)
-                .filter(|spki| der::is_one_sequence(spki))
-                .and_then(|spki| ParsedPublicKey::new(curve.verifying, spki).ok())
-                .and_then(|key| spki_of(&key)),
-            (None, Some(bits)) => PublicEncryptingKey::from_der(spki)
-                .ok()
-                .filter(|key| der::is_one_sequence(spki) && key.key_size_bits() == bits)
-                .and_then(|key| spki_of(&key)),
+            (Some(curve), _) => ParsedPublicKey::new(curve.verifying, spki).ok().and_then(|key| spki_of(&key)),
+            (None, Some(bits)) => PublicEncryptingKey::from_der(spki).ok().filter(|key| key.key_size_bits() == bits).and_then(|key| spki_of(&key)),
             (None, None) => der::raw_of_spki(spec, spki).map(|_| spki.to_vec()),
         };
-        der.map(|der| Self { spec, der }).ok_or(InvalidPublicKey)
+        der.filter(|der| der == spki).map(|der| Self { spec, der }).ok_or(InvalidPublicKey)
     }
 
     /// Which kind of key this is.
