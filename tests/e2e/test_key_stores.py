@@ -277,6 +277,9 @@ def test_data_keys_and_reencryption_through_a_proxy(server, proxy):
         assert again["Plaintext"] == plaintext and again["KeyId"] == destination
         back = kms.re_encrypt(CiphertextBlob=moved["CiphertextBlob"], SourceEncryptionContext={"a": "b"}, DestinationKeyId=outside)
         assert kms.decrypt(CiphertextBlob=back["CiphertextBlob"])["Plaintext"] == plaintext
+    pair = dict(KeyId=outside, KeyPairSpec="ECC_NIST_P256")
+    assert code(kms.generate_data_key_pair, **pair) == "UnsupportedOperationException"  # K139
+    assert code(kms.generate_data_key_pair_without_plaintext, **pair) == "UnsupportedOperationException"
     # An alias may lead to the key; a dry run asks nobody.
     kms.create_alias(AliasName="alias/outside", TargetKeyId=outside)
     asked = len(proxy.requests)

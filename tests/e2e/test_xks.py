@@ -281,6 +281,12 @@ def test_k146_keys_that_cannot(proxy):
     kms.rotate_key_on_demand(KeyId=proxy.key)
     assert proxy.decrypt(made) == (200, {"plaintext": encoded(PLAINTEXT)})
     assert proxy.decrypt(proxy.encrypt()[1])[0] == 200
+    hmac = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["KeyId"]
+    pair = kms.create_key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
+    for key, spec in ((hmac, "HMAC_256"), (pair, "RSA_2048")):
+        assert both(key) == {"InvalidKeyUsageException"}
+        told = proxy.call(f"keys/{key}/metadata", {"requestMetadata": metadata("DescribeKey")})
+        assert told == (200, {"keySpec": spec, "keyUsage": [], "keyStatus": "ENABLED"})
     # Another account's key is nobody's.
     foreign = proxy.server.kms(account=OTHER).create_key()["KeyMetadata"]["KeyId"]
     assert both(foreign) == {"KeyNotFoundException"}
