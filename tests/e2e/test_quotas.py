@@ -64,6 +64,19 @@ def test_uses_of_keys_share_a_quota_that_the_caller_pays(limited):
     assert hidden.replace(key, missing) == refused("AccessDeniedException", other.encrypt, KeyId=missing, Plaintext=b"x")
 
 
+def test_each_kind_of_key_and_of_pair_has_its_quota(limited):
+    kms = limited("RSA=0.001,ECC=0.001,GenerateDataKeyPair:ECC_NIST_P256=0.001").kms()
+    pair = {"KeyId": kms.create_key()["KeyMetadata"]["Arn"]}
+    kms.generate_data_key_pair(**pair, KeyPairSpec="ECC_NIST_P256")
+    throttled(kms.generate_data_key_pair_without_plaintext, **pair, KeyPairSpec="ECC_NIST_P256")
+    kms.generate_data_key_pair(**pair, KeyPairSpec="ECC_NIST_P384")
+    for spec, algorithm in (("RSA_2048", "RSASSA_PSS_SHA_256"), ("ECC_NIST_P256", "ECDSA_SHA_256")):
+        key = kms.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        terms = {"KeyId": key, "Message": b"m", "SigningAlgorithm": algorithm}
+        signature = kms.sign(**terms)["Signature"]
+        throttled(kms.verify, **terms, Signature=signature)
+
+
 def test_a_dry_run_counts_and_strangers_do_not(limited):
     server = limited("symmetric=0.001,ListKeys=0.001")
     kms = server.kms()
