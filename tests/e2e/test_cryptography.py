@@ -11,8 +11,8 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa, utils
+from cryptography.hazmat.primitives import hashes, keywrap
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_der_private_key, load_der_public_key
 
 from conftest import Server
@@ -485,6 +485,60 @@ def test_keys_survive_a_restart(server):
     assert kms.verify(KeyId=signing, Message=MESSAGE, Signature=signature, SigningAlgorithm="ML_DSA_SHAKE_256")["SignatureValid"]
     assert kms.decrypt(KeyId=pair, CiphertextBlob=ciphertext, EncryptionAlgorithm="RSAES_OAEP_SHA_1")["Plaintext"] == b"kept"
     assert kms.verify_mac(KeyId=mac, Message=MESSAGE, Mac=code, MacAlgorithm="HMAC_SHA_384")["MacValid"]
+
+
+def imported(kms, spec, usage, plain, wrapping):
+    """A key whose material was made here, wrapped as K112 says."""
+    key = create(kms, spec, usage, Origin="EXTERNAL")
+    assert key["KeyState"] == "PendingImport" and "CurrentKeyMaterialId" not in key  # K80
+    told = kms.get_parameters_for_import(KeyId=key["KeyId"], WrappingAlgorithm=wrapping, WrappingKeySpec="RSA_4096")
+    public, oaep = load_der_public_key(told["PublicKey"]), padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    wrapped = public.encrypt(plain, oaep) if wrapping == "RSAES_OAEP_SHA_256" else None
+    if wrapped is None:
+        ephemeral = os.urandom(32)
+        wrapped = public.encrypt(ephemeral, oaep) + keywrap.aes_key_wrap_with_padding(ephemeral, plain)
+    named = {"KeyId": key["KeyId"], "ImportToken": told["ImportToken"], "EncryptedKeyMaterial": wrapped}
+    answer = kms.import_key_material(**named, ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")
+    assert "KeyMaterialId" not in answer  # K115
+    shown = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+    assert shown["KeyState"] == "Enabled" and "CurrentKeyMaterialId" not in shown
+    return key["KeyId"]
+
+
+def test_imported_keys_of_every_kind(kms):
+    pkcs8 = lambda key: key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    oaep, aes = "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_256"
+    pair = rsa.generate_private_key(65537, 3072)
+    key = imported(kms, "RSA_3072", "SIGN_VERIFY", pkcs8(pair), aes)
+    signature = kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm="RSASSA_PKCS1_V1_5_SHA_256")["Signature"]
+    pair.public_key().verify(signature, MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+    for spec, curve in CURVES.items():
+        pair = ec.generate_private_key(curve)
+        key = imported(kms, spec, "SIGN_VERIFY", pkcs8(pair), oaep)
+        signature = kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm=ECDSA[spec])["Signature"]
+        pair.public_key().verify(signature, MESSAGE, ec.ECDSA(HASHES[ECDSA[spec][-3:]]))
+    pair = ed25519.Ed25519PrivateKey.generate()
+    key = imported(kms, "ECC_NIST_EDWARDS25519", "SIGN_VERIFY", pkcs8(pair), oaep)
+    pair.public_key().verify(kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm="ED25519_SHA_512")["Signature"], MESSAGE)
+    pair = mldsa.MLDSA44PrivateKey.generate()
+    key = imported(kms, "ML_DSA_44", "SIGN_VERIFY", pkcs8(pair), aes)
+    pair.public_key().verify(kms.sign(KeyId=key, Message=MESSAGE, SigningAlgorithm="ML_DSA_SHAKE_256")["Signature"], MESSAGE)
+    pair = mlkem.MLKEM768PrivateKey.generate()
+    key = imported(kms, "ML_KEM_768", "ENCAPSULATE_DECAPSULATE", pkcs8(pair), aes)
+    made = kms.encapsulate(KeyId=key, EncapsulationAlgorithm="ML_KEM")
+    assert pair.decapsulate(made["SharedSecretCiphertextBlob"]) == made["SharedSecret"]
+    key = imported(kms, "HMAC_512", "GENERATE_VERIFY_MAC", b"k" * 100, oaep)  # K111: 64 to 128 bytes
+    assert kms.generate_mac(KeyId=key, Message=MESSAGE, MacAlgorithm="HMAC_SHA_512")["Mac"] == hmac.new(b"k" * 100, MESSAGE, "sha512").digest()
+
+
+def test_a_replica_has_the_same_key_pair(server):
+    kms, there = server.kms(), server.kms(region="eu-west-1")
+    key = create(kms, "RSA_2048", "ENCRYPT_DECRYPT", MultiRegion=True)["KeyId"]
+    kms.replicate_key(KeyId=key, ReplicaRegion="eu-west-1")
+    named = {"KeyId": key, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+    ciphertext = kms.encrypt(**named, Plaintext=b"x")["CiphertextBlob"]
+    assert there.decrypt(**named, CiphertextBlob=ciphertext)["Plaintext"] == b"x"  # K122, K124
+    assert there.get_public_key(KeyId=key)["PublicKey"] == kms.get_public_key(KeyId=key)["PublicKey"]
 
 
 def test_seed_files_have_keys_of_every_kind(tmp_path):
