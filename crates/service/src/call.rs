@@ -19,6 +19,7 @@ use crate::outside::Conversation;
 use crate::quotas::{self, RequestQuotas};
 use crate::state::State;
 use crate::trail::ServiceEvent;
+use crate::usages::Usages;
 use crate::vault::Vault;
 
 /// Where a call comes from, as the listener and authentication found it.
@@ -84,6 +85,11 @@ pub trait Operate: Send + 'static {
     where
         Self: Sized,
     {
+        None
+    }
+
+    /// How the request names its key, where that may be by the alias of a key that AWS makes when it is first named (K53).
+    fn key_named(&self) -> Option<&str> {
         None
     }
 
@@ -181,6 +187,8 @@ pub struct Call<'h> {
     pub(crate) quotas: Option<&'h RequestQuotas>,
     /// What was asked outside, and heard.
     pub(crate) conversation: Conversation,
+    /// The last use of keys.
+    pub(crate) usages: &'h Usages,
     /// What the call did in other Regions.
     pub(crate) elsewhere: Vec<Elsewhere>,
     pub(crate) rehearsal: Option<Rehearsal<'h>>,

@@ -29,6 +29,7 @@ use crate::quotas::{self, RequestQuotas, RequestRates};
 use crate::state::State;
 use crate::store::{Commit, Row, Store, StoreError};
 use crate::trail::{Record, ServiceEvent, Told, records};
+use crate::usages::Usages;
 use crate::vault::Vault;
 
 /// Most calls that one transaction takes: bounds how long the first of them waits for the others.
@@ -50,6 +51,7 @@ pub struct Host {
     env: Env,
     vault: Vault,
     labels: Mutex<Labels>,
+    usages: Arc<Usages>,
     /// Calls are counted here once somebody asked for it.
     quotas: OnceLock<RequestQuotas>,
     makers: Makers,
@@ -173,9 +175,19 @@ impl Host {
         let head = Arc::new(Mutex::new(state));
         let failed = Arc::new(AtomicBool::new(false));
         let (trouble, deliver) = (Arc::new(ArcSwapOption::empty()), Arc::new(OnceLock::new()));
+        let usages = Arc::new(Usages::new(loaded.last_usages));
         let (sender, receiver) = mpsc::channel();
         let (shown, lost, told) = (published.clone(), failed.clone(), trouble.clone());
-        let writer = Writer { store, receiver, published: shown, head: head.clone(), failed: lost, trouble: told, deliver: deliver.clone() };
+        let writer = Writer {
+            store,
+            receiver,
+            published: shown,
+            head: head.clone(),
+            failed: lost,
+            trouble: told,
+            deliver: deliver.clone(),
+            usages: usages.clone(),
+        };
         let writer =
             std::thread::Builder::new().name("keyward-writer".into()).spawn(move || writer.run()).map_err(|e| OpenError::Thread(e.to_string()))?;
         Ok(Self {
@@ -190,6 +202,7 @@ impl Host {
             env,
             vault: Vault::new(root),
             labels: Mutex::new(Labels::new()),
+            usages,
             quotas: OnceLock::new(),
             makers: Makers::start().map_err(|e| OpenError::Thread(e.to_string()))?,
         })
@@ -324,7 +337,8 @@ impl Host {
         if let Err(error) = self.keep_time() {
             return done(Err(error));
         }
-        let waiting = if I::MUTATES {
+        // [K53] Who is the first to name one of AWS's own keys changes the estate, whatever else the call does.
+        let waiting = if I::MUTATES || attempt.input.key_named().is_some_and(|named| named.contains(kms::RESERVED_ALIASES)) {
             let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
             let state = head.clone();
             match self.run(&state, attempt, done) {
@@ -373,7 +387,15 @@ impl Host {
         let may_wait = I::MUTATES || I::MAKES_PAIRS || state.all_custom_key_stores().next().is_some();
         let again = if may_wait { input.again() } else { None };
         let mut tale = Tale { conversation, ..Tale::default() };
-        let mut result = self.operate(state, &origin, now, input, &mut tale);
+        let first = match input.key_named().filter(|named| named.contains(kms::RESERVED_ALIASES)) {
+            Some(named) => kms::first_named(state, &origin, I::NAME, named, (now, &self.vault, &self.env)),
+            None => Ok(None),
+        };
+        let mut result = match &first {
+            Ok(None) => self.operate(state, &origin, now, input, &mut tale),
+            Ok(Some((made, _))) => self.operate(&state.with(made), &origin, now, input, &mut tale),
+            Err(error) => Err(error.clone()),
+        };
         if matches!(result, Err(Error::Waiting)) {
             match (again, tale.conversation.open()) {
                 (Some(input), Some(open)) => {
@@ -384,7 +406,11 @@ impl Host {
             }
         }
         let (result, changes) = match result {
-            Ok(outcome) => (Ok(outcome.output), outcome.changes),
+            Ok(outcome) => {
+                let (mut changes, event) = first.ok().flatten().unzip();
+                tale.events.splice(0..0, event);
+                (Ok(outcome.output), changes.get_or_insert_default().drain(..).chain(outcome.changes).collect())
+            }
             Err(error) => (Err(error), Vec::new()),
         };
         let rows = match encode(&changes) {
@@ -476,6 +502,7 @@ impl Host {
             quotas: self.quotas.get().filter(|_| is_new),
             conversation: std::mem::take(&mut tale.conversation),
             elsewhere: Vec::new(),
+            usages: &self.usages,
             rehearsal: None,
         };
         let result = input.operate(&mut call);
@@ -530,6 +557,7 @@ impl Host {
             quotas: None,
             conversation: Conversation::default(),
             elsewhere: Vec::new(),
+            usages: &self.usages,
             rehearsal: Some(rehearsal),
         };
         let result = act(&mut call);
@@ -795,6 +823,7 @@ struct Writer {
     /// Why the last write failed; none if it did not.
     trouble: Arc<ArcSwapOption<String>>,
     deliver: Arc<OnceLock<Deliver>>,
+    usages: Arc<Usages>,
 }
 
 impl Done {
@@ -834,6 +863,7 @@ impl Writer {
                 if self.trouble.load().is_some() {
                     self.trouble.store(None);
                 }
+                self.usages.learn(&commits);
                 if let Some(newest) = newest {
                     self.published.store(newest);
                 }

@@ -34,6 +34,7 @@ mod store;
 pub mod sts;
 mod tokens;
 mod trail;
+mod usages;
 mod vault;
 pub mod xks;
 
@@ -57,5 +58,6 @@ pub use quotas::{ParseRatesError, RequestRates};
 pub use state::State;
 pub use store::{Commit, Loaded, Row, Store, StoreError};
 pub use tokens::{IssuedCredentials, new_id, new_secret};
-pub use trail::Record;
+pub use trail::{Record, Used};
+pub use usages::LastUsage;
 pub use vault::{EnabledKey, ReadyKey, Vault, ready};

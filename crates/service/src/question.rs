@@ -165,7 +165,7 @@ fn answer(state: &State, origin: &Origin, action: &str, Rehearsed { mut asked, r
 /// What a question is about.
 #[derive(Clone, Copy)]
 struct Asked {
-    /// The operation that is gone through; none where this release serves none of that name, or for half of ReEncrypt.
+    /// The operation that is gone through; none where a permission bears none's name, such as half of ReEncrypt.
     operation: Option<Operation>,
     /// The permission that is asked about.
     permission: Option<KmsPermission>,
@@ -186,7 +186,7 @@ impl Asked {
         }
         let permission = Action::parse(&format!("kms:{name}")).map_err(QuestionError::Action)?.kms();
         let operation = permission.and_then(|permission| Operation::named(permission.name()));
-        Ok(Self { operation: operation.filter(|operation| is_served(*operation)), permission })
+        Ok(Self { operation, permission })
     }
 
     fn resource(&self) -> ResourceKind {
@@ -346,16 +346,10 @@ fn complete_store(members: &mut Map<String, Value>) -> Result<(), Error> {
 
 macro_rules! rehearse_kms {
     ($($name:ident;)*) => {
-        /// Whether this release serves the operation.
-        fn is_served(operation: Operation) -> bool {
-            matches!(operation, $(Operation::$name)|*)
-        }
-
         fn go_through(operation: Operation, mut members: Map<String, Value>, call: &mut Call<'_>) -> Result<(), Error> {
             complete(operation, &mut members, call)?;
             match operation {
                 $(Operation::$name => operate::<kms::$name>(members, call),)*
-                _ => Err(Error::Internal("an operation that is not served")),
             }
         }
     };
@@ -372,7 +366,7 @@ fn operate<I: Operate + DeserializeOwned>(members: Map<String, Value>, call: &mu
     input.operate(call).map(|_| ())
 }
 
-/// A permission of no operation that is served: asked on its key, with the defaults that requests have (A502).
+/// A permission of no operation: asked on its key, with the defaults that requests have (A502).
 fn ask_alone(permission: Option<KmsPermission>, question: &Question, call: &mut Call<'_>) -> Result<(), Error> {
     let permission = permission.ok_or(Error::Internal("neither operation nor permission"))?;
     let facts = call.facts();

@@ -4,6 +4,7 @@ use keyward_crypto::KeyCheckValue;
 
 use crate::entities::{Entity, EntityKind};
 use crate::trail::Record;
+use crate::usages::LastUsage;
 
 /// Keeps an estate and its trail.
 pub trait Store: Send + 'static {
@@ -34,6 +35,8 @@ pub struct Loaded {
     pub revision: u64,
     /// Everything, in any order.
     pub entities: Vec<Entity>,
+    /// The last use of each key, by its ARN (K107).
+    pub last_usages: Vec<(String, LastUsage)>,
     /// The latest time in the trail, in milliseconds since the epoch: the clock never goes below it (T5).
     pub latest_ms: i64,
 }

@@ -1,7 +1,7 @@
 //! The trail: what is remembered of every call, in CloudTrail's shape (§10).
 
 use jiff::Timestamp;
-use keyward_authz::KeyArn;
+use keyward_authz::{KeyArn, Operation};
 use keyward_policy::AccountId;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use crate::caller::Identity;
 use crate::error::AwsError;
 use crate::json_line::{Object, push_object};
 use crate::state::State;
+use crate::usages::LastUsage;
 
 /// Most bytes that a record keeps of a text of the client's choosing, `userAgent` and `errorMessage`; as CloudTrail (T71).
 const TEXT_BYTES_MAX: usize = 1024;
@@ -44,6 +45,27 @@ pub struct Record {
     pub json: String,
     /// For refused calls, the explanation as JSON. Never shown to callers.
     pub explanation: Option<String>,
+    /// Of which keys it is a use.
+    pub used: Option<Used>,
+}
+
+/// The keys whose material a call used, in the record of their owner (K107).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Used {
+    /// They.
+    pub keys: Vec<KeyArn>,
+    /// The record's `eventID`.
+    pub event_id: String,
+}
+
+impl Record {
+    /// The keys of which it is a use, and the use.
+    pub fn usage(&self) -> Option<(&[KeyArn], LastUsage)> {
+        let Used { keys, event_id } = self.used.as_ref()?;
+        let Self { request_id, time_ms, event_name, .. } = self;
+        let usage = LastUsage { operation: event_name.clone(), time_ms: *time_ms, event_id: event_id.clone(), request_id: request_id.clone() };
+        Some((keys, usage))
+    }
 }
 
 /// What the record of one call is made from.
@@ -126,6 +148,7 @@ impl ServiceEvent {
             error_code: None,
             json,
             explanation: None,
+            used: None,
         }
     }
 }
@@ -313,7 +336,18 @@ impl Told<'_> {
             error_code: self.error_code().map(str::to_owned),
             json,
             explanation: explanation.cloned(),
+            used: recipient.and_then(|owner| self.used(owner, event_id)),
         }
+    }
+
+    /// (K107) Only what succeeded, and used material, counts; a key's use is in its owner's record.
+    fn used(&self, owner: AccountId, event_id: Uuid) -> Option<Used> {
+        let is_use = self.error.is_none() && self.service == "kms" && Operation::named(self.event_name).is_some_and(Operation::is_cryptographic);
+        if !is_use {
+            return None;
+        }
+        let keys: Vec<KeyArn> = self.resources.iter().filter(|key| key.account() == owner).cloned().collect();
+        (!keys.is_empty()).then(|| Used { keys, event_id: event_id.to_string() })
     }
 
     fn error_code(&self) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyward_crypto::KeyCheckValue;
-use keyward_service::{Commit, Entity, EntityKind, Loaded, Record, Store, StoreError};
+use keyward_service::{Commit, Entity, EntityKind, LastUsage, Loaded, Record, Store, StoreError};
 
 /// Keeps everything in memory. Clones share it, so that its trail can be read beside the host.
 #[derive(Clone, Default)]
@@ -18,6 +18,7 @@ struct Inner {
     revision: u64,
     rows: BTreeMap<(EntityKind, String), Vec<u8>>,
     records: Vec<Record>,
+    last_usages: BTreeMap<String, LastUsage>,
 }
 
 impl MemoryStore {
@@ -37,6 +38,7 @@ impl Store for MemoryStore {
             root_key: inner.root_key,
             revision: inner.revision,
             entities: inner.rows.iter().map(decode).collect::<Result<_, _>>()?,
+            last_usages: inner.last_usages.clone().into_iter().collect(),
             latest_ms: inner.records.iter().map(|record| record.time_ms).max().unwrap_or(0),
         })
     }
@@ -50,8 +52,14 @@ impl Store for MemoryStore {
                     Some(body) => inner.rows.insert(place, body.clone()),
                     None => inner.rows.remove(&place),
                 };
+                if row.kind == EntityKind::Key && row.body.is_none() {
+                    inner.last_usages.remove(&row.id);
+                }
             }
             inner.revision += u64::from(!commit.rows.is_empty());
+            for (keys, usage) in commit.records.iter().filter_map(Record::usage) {
+                inner.last_usages.extend(keys.iter().map(|key| (key.to_string(), usage.clone())));
+            }
             inner.records.extend(commit.records.iter().cloned());
         }
         Ok(())

@@ -1,18 +1,20 @@
 //! The embedded store: SQLite in WAL mode, flushed at every commit (T48).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use keyward_authz::KeyArn;
 use keyward_crypto::KeyCheckValue;
-use keyward_service::{Commit, Entity, EntityKind, Loaded, Record, Store, StoreError};
+use keyward_service::{Commit, Entity, EntityKind, LastUsage, Loaded, Record, Store, StoreError};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::private_file;
 
 /// The schema that this release writes; newer ones are refused (T60).
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Bytes of a page. Records are appended a batch at a time: a larger page is written whole, with one checksum.
 const PAGE_BYTES: i64 = 16_384;
@@ -29,6 +31,24 @@ const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, request_id TEXT NOT NULL, event_name TEXT NOT NULL,
         account TEXT, principal TEXT, key TEXT, error_code TEXT, json TEXT NOT NULL, explanation TEXT);
     CREATE INDEX trail_request ON trail (request_id);
+";
+/// The last use of each key (K107).
+const SCHEMA_OF_USAGE: &str = "
+    CREATE TABLE last_usage (
+        key TEXT PRIMARY KEY, operation TEXT NOT NULL, time_ms INTEGER NOT NULL, event_id TEXT NOT NULL, request_id TEXT NOT NULL) WITHOUT ROWID;
+";
+/// What the trail says of uses before they were kept by themselves.
+const USAGE_OF_TRAIL: &str = "
+    INSERT OR REPLACE INTO last_usage (key, operation, time_ms, event_id, request_id)
+    SELECT json_extract(used.value, '$.ARN'), trail.event_name, trail.time_ms, json_extract(trail.json, '$.eventID'), trail.request_id
+    FROM trail, json_each(trail.json, '$.resources') AS used
+    WHERE trail.error_code IS NULL AND trail.account = json_extract(used.value, '$.accountId')
+        AND json_extract(trail.json, '$.eventSource') = 'kms.amazonaws.com'
+        AND trail.event_name IN ('Decrypt', 'DeriveSharedSecret', 'Encrypt', 'GenerateDataKey', 'GenerateDataKeyPair',
+            'GenerateDataKeyPairWithoutPlaintext', 'GenerateDataKeyWithoutPlaintext', 'GenerateMac', 'ReEncrypt', 'Sign', 'Verify', 'VerifyMac',
+            'Encapsulate', 'Decapsulate')
+        AND EXISTS (SELECT 1 FROM entity WHERE kind = 'key' AND id = json_extract(used.value, '$.ARN'))
+    ORDER BY trail.seq
 ";
 
 /// Why a data directory does not open.
@@ -123,23 +143,23 @@ fn own(path: &Path) -> Result<File, OpenFailed> {
 
 fn migrate(connection: &mut Connection) -> Result<(), OpenFailed> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        SCHEMA_VERSION => Ok(()),
-        0 => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            Ok(transaction.commit()?)
-        }
-        1 => {
-            // The event's id stands in the record itself.
-            let transaction = connection.transaction()?;
-            transaction.execute_batch("ALTER TABLE trail DROP COLUMN event_id")?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            Ok(transaction.commit()?)
-        }
-        found => Err(OpenFailed::Newer { found }),
+    if found > SCHEMA_VERSION {
+        return Err(OpenFailed::Newer { found });
     }
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    match found {
+        0 => transaction.execute_batch(SCHEMA)?,
+        // The event's id stands in the record itself.
+        1 => transaction.execute_batch("ALTER TABLE trail DROP COLUMN event_id")?,
+        _ => {}
+    }
+    transaction.execute_batch(SCHEMA_OF_USAGE)?;
+    transaction.execute(USAGE_OF_TRAIL, [])?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 /// (T50) (T51) What may be tried again, and what may not.
@@ -175,18 +195,34 @@ fn write(connection: &Connection, batch: &[Commit]) -> Result<(), rusqlite::Erro
         "INSERT INTO trail (time_ms, request_id, event_name, account, principal, key, error_code, json, explanation)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
+    let mut forget = connection.prepare_cached("DELETE FROM last_usage WHERE key = ?1")?;
     let mut revisions = 0;
+    // However often a key is used in a batch, its last use is written once.
+    let mut used: BTreeMap<&KeyArn, &Record> = BTreeMap::new();
     for commit in batch {
         for row in &commit.rows {
             match &row.body {
                 Some(body) => put.execute(params![row.kind.name(), row.id, body])?,
                 None => delete.execute(params![row.kind.name(), row.id])?,
             };
+            if row.kind == EntityKind::Key && row.body.is_none() {
+                forget.execute([&row.id])?;
+                used.retain(|key, _| key.as_str() != row.id);
+            }
         }
         revisions += i64::from(!commit.rows.is_empty());
-        for Record { request_id, time_ms, event_name, account, principal, key, error_code, json, explanation } in &commit.records {
+        for kept in &commit.records {
+            let Record { request_id, time_ms, event_name, account, principal, key, error_code, json, explanation, used: uses } = kept;
+            used.extend(uses.iter().flat_map(|uses| &uses.keys).map(|key| (key, kept)));
             let account = account.map(|account| account.to_string());
             record.execute(params![time_ms, request_id, event_name, account, principal, key, error_code, json, explanation])?;
+        }
+    }
+    let mut last =
+        connection.prepare_cached("INSERT OR REPLACE INTO last_usage (key, operation, time_ms, event_id, request_id) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (key, record) in used {
+        if let Some((_, LastUsage { operation, time_ms, event_id, request_id })) = record.usage() {
+            last.execute(params![key.as_str(), operation, time_ms, event_id, request_id])?;
         }
     }
     if revisions > 0 {
@@ -207,6 +243,12 @@ fn load(connection: &Connection) -> Result<Loaded, StoreError> {
     let latest_ms = connection
         .query_row("SELECT COALESCE(MAX(time_ms), 0) FROM (SELECT time_ms FROM trail ORDER BY seq DESC LIMIT ?1)", [LATEST_RECORDS], |row| row.get(0))
         .map_err(store_error)?;
+    let mut statement = connection.prepare("SELECT key, operation, time_ms, event_id, request_id FROM last_usage").map_err(store_error)?;
+    let usage = |row: &rusqlite::Row<'_>| {
+        let usage = LastUsage { operation: row.get(1)?, time_ms: row.get(2)?, event_id: row.get(3)?, request_id: row.get(4)? };
+        Ok((row.get(0)?, usage))
+    };
+    let last_usages = statement.query_map([], usage).map_err(store_error)?.collect::<Result<_, _>>().map_err(store_error)?;
     let mut statement = connection.prepare("SELECT kind, id, body FROM entity").map_err(store_error)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(store_error)?;
     let mut entities = Vec::new();
@@ -215,7 +257,7 @@ fn load(connection: &Connection) -> Result<Loaded, StoreError> {
         let known = EntityKind::named(&kind).ok_or_else(|| corrupt(&format!("a row of kind `{kind}`")))?;
         entities.push(Entity::decode(known, &body).map_err(|error| StoreError::Corrupt(format!("{kind} {id}: {error}")))?);
     }
-    Ok(Loaded { root_key, revision, entities, latest_ms })
+    Ok(Loaded { root_key, revision, entities, last_usages, latest_ms })
 }
 
 /// Reads estate and trail of a data directory beside its owner.
@@ -319,7 +361,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::sync::Arc;
 
-    use keyward_service::{Account, Row};
+    use keyward_service::{Account, Row, Used};
 
     use super::*;
     use crate::MemoryStore;
@@ -349,7 +391,16 @@ mod tests {
             error_code: None,
             json: "{}".into(),
             explanation: Some("why".into()),
+            used: None,
         }
+    }
+
+    const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    /// A use of the key.
+    fn using(request_id: &str) -> Record {
+        let used = Used { keys: vec![KEY.parse().unwrap()], event_id: format!("event of {request_id}") };
+        Record { event_name: "Decrypt".into(), used: Some(used), ..record(request_id) }
     }
 
     /// One suite for every backend.
@@ -360,10 +411,50 @@ mod tests {
         assert!(matches!(loaded.entities.as_slice(), [Entity::Account(account)] if account.id.as_str() == "444455556666"));
     }
 
+    /// (K107)
+    fn keeps_the_last_use_as_long_as_the_key(store: &mut dyn Store) {
+        let of = |request_ids: &[&str]| Commit { rows: Vec::new(), records: request_ids.iter().map(|id| using(id)).collect() };
+        store.commit(&[of(&["1", "2"]), of(&["3"])]).unwrap();
+        let usage = LastUsage { operation: "Decrypt".into(), time_ms: 7, event_id: "event of 3".into(), request_id: "3".into() };
+        assert_eq!(store.load().unwrap().last_usages, [(KEY.to_owned(), usage)]);
+        let gone = Row { kind: EntityKind::Key, id: KEY.into(), body: None };
+        store.commit(&[of(&["4"]), Commit { rows: vec![gone], records: Vec::new() }]).unwrap();
+        assert_eq!(store.load().unwrap().last_usages, []);
+    }
+
     #[test]
     fn both_backends_keep_what_is_committed() {
         keeps_what_is_committed(&mut MemoryStore::default());
         keeps_what_is_committed(&mut SqliteStore::open(private_directory().path()).unwrap());
+        keeps_the_last_use_as_long_as_the_key(&mut MemoryStore::default());
+        keeps_the_last_use_as_long_as_the_key(&mut SqliteStore::open(private_directory().path()).unwrap());
+    }
+
+    #[test]
+    fn k107_the_trail_of_an_older_release_tells_the_last_uses() {
+        let directory = private_directory();
+        let old = Connection::open(directory.path().join("keyward.db")).unwrap();
+        std::fs::set_permissions(directory.path().join("keyward.db"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        old.execute_batch(SCHEMA).unwrap();
+        old.execute("INSERT INTO entity VALUES ('key', ?1, x'')", [KEY]).unwrap();
+        let json = |event: &str| {
+            let resource = format!(r#"{{"accountId":"111122223333","type":"AWS::KMS::Key","ARN":"{KEY}"}}"#);
+            format!(r#"{{"eventSource":"kms.amazonaws.com","eventID":"{event}","resources":[{resource}]}}"#)
+        };
+        let insert = "INSERT INTO trail (time_ms, request_id, event_name, account, error_code, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let refused = Some("AccessDenied");
+        old.execute(insert, params![1, "r1", "Encrypt", "111122223333", None::<&str>, json("e1")]).unwrap();
+        old.execute(insert, params![2, "r2", "Decrypt", "111122223333", None::<&str>, json("e2")]).unwrap();
+        old.execute(insert, params![2, "r2", "Decrypt", "444455556666", None::<&str>, json("the caller's")]).unwrap();
+        old.execute(insert, params![3, "r3", "Decrypt", "111122223333", refused, json("e3")]).unwrap();
+        old.execute(insert, params![4, "r4", "DescribeKey", "111122223333", None::<&str>, json("e4")]).unwrap();
+        old.pragma_update(None, "user_version", 2).unwrap();
+        drop(old);
+        let store = SqliteStore::open(directory.path()).unwrap();
+        let found = store.connection.query_row("SELECT key, operation, time_ms, event_id, request_id FROM last_usage", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+        });
+        assert_eq!(found.unwrap(), (KEY.into(), "Decrypt".into(), 2, "e2".into(), "r2".into()));
     }
 
     #[test]

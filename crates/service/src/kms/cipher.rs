@@ -153,6 +153,10 @@ impl Operate for Encrypt {
         Some(self.clone())
     }
 
+    fn key_named(&self) -> Option<&str> {
+        Some(&self.key_id)
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         raw(&CipherParameters {
             key_id: Some(&self.key_id),

@@ -122,6 +122,10 @@ impl Operate for GenerateDataKey {
         Some(self.clone())
     }
 
+    fn key_named(&self) -> Option<&str> {
+        Some(&self.key_id)
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         self.parameters()
     }
@@ -141,6 +145,10 @@ impl Operate for GenerateDataKeyWithoutPlaintext {
 
     fn again(&self) -> Option<Self> {
         Some(self.clone())
+    }
+
+    fn key_named(&self) -> Option<&str> {
+        Some(&self.0.key_id)
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {

@@ -15,9 +15,10 @@ use super::import::ExpirationModel;
 use super::policies::{checked, default_policy, lockout_check};
 use super::public_key::Algorithms;
 use super::regions::MultiRegionConfiguration;
-use super::resolve::{no_resource, no_resource_in, permission, resolve};
+use super::resolve::{Found, no_resource, no_resource_in, permission, resolve};
 use super::stores::store_of;
 use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
+use super::usage::days_without_use;
 use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
 use crate::call::{Call, Operate, Outcome, camel, raw};
 use crate::entities::{Change, Connection, Entity, InStore, Key, KeyState, Material};
@@ -361,7 +362,7 @@ fn place_in(call: &mut Call<'_>, id: &str, key: String) -> Result<InStore, Error
 }
 
 /// A new id (K40).
-fn new_key_id(env: &Env, multi_region: bool) -> Result<KeyId, Error> {
+pub(super) fn new_key_id(env: &Env, multi_region: bool) -> Result<KeyId, Error> {
     let uuid = new_uuid(env);
     let id = if multi_region { format!("mrk-{}", uuid.replace('-', "")) } else { uuid };
     id.parse().map_err(|_| Error::Internal("a key id that is none"))
@@ -429,6 +430,10 @@ impl Operate for DescribeKey {
     const SERVICE: &'static str = "kms";
     const NAME: &'static str = "DescribeKey";
     const MUTATES: bool = false;
+
+    fn key_named(&self) -> Option<&str> {
+        Some(&self.key_id)
+    }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         raw(&KeyIdParameter { key_id: &self.key_id })
@@ -511,8 +516,17 @@ pub struct KeyIdOutput {
 pub(super) fn changing(call: &mut Call<'_>, operation: Operation, named: &str) -> Result<Key, Error> {
     let facts = call.facts();
     let found = resolve(call, operation, named)?;
-    let key = found.permit_in_state(call, Request::new(permission(operation)?, facts))?;
+    let mut request = Request::new(permission(operation)?, facts);
+    request.parameters = unused(call, operation, &found);
+    let key = found.permit_in_state(call, request)?;
     Ok(Key::clone(&key))
+}
+
+/// (A561)
+fn unused(call: &Call<'_>, operation: Operation, found: &Found) -> Vec<(KeyName, Values<'static>)> {
+    let asks = operation.permission().is_some_and(|permission| permission.carries(KeyName::TrailingDaysWithoutKeyUsage));
+    let days = found.key().filter(|_| asks).map(|key| days_without_use(call, key));
+    days.map(|days| (KeyName::TrailingDaysWithoutKeyUsage, Values::One(Cow::Owned(days.to_string())))).into_iter().collect()
 }
 
 pub(super) fn put(key: Key) -> Vec<Change> {
@@ -644,7 +658,8 @@ impl Operate for ScheduleKeyDeletion {
         let facts = call.facts();
         let found = resolve(call, Operation::ScheduleKeyDeletion, &self.key_id)?;
         let mut request = Request::new(permission(Operation::ScheduleKeyDeletion)?, facts);
-        request.parameters = vec![(KeyName::ScheduleKeyDeletionPendingWindowInDays, Values::One(Cow::Owned(days.to_string())))]; // [A560]
+        request.parameters = unused(call, Operation::ScheduleKeyDeletion, &found);
+        request.parameters.push((KeyName::ScheduleKeyDeletionPendingWindowInDays, Values::One(Cow::Owned(days.to_string())))); // [A560]
         let key = found.permit_in_state(call, request)?;
         let mut changed = Key::clone(&key);
         // [K91] A primary waits for its replicas first.

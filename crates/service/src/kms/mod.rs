@@ -36,6 +36,7 @@ macro_rules! kms_operations {
             GenerateDataKeyWithoutPlaintext;
             GenerateMac;
             GenerateRandom;
+            GetKeyLastUsage;
             GetKeyPolicy;
             GetKeyRotationStatus;
             GetParametersForImport;
@@ -78,6 +79,7 @@ mod grants;
 mod import;
 mod keys;
 mod mac;
+mod managed;
 mod policies;
 mod public_key;
 mod regions;
@@ -87,6 +89,7 @@ mod signing;
 mod stores;
 mod tags;
 mod using;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -120,6 +123,7 @@ pub use keys::{
     ListKeysOutput, ScheduleKeyDeletion, ScheduleKeyDeletionOutput, UpdateKeyDescription, XksKeyConfiguration,
 };
 pub use mac::{GenerateMac, GenerateMacOutput, VerifyMac, VerifyMacOutput};
+pub(crate) use managed::{RESERVED_ALIASES, first_named};
 pub use policies::{GetKeyPolicy, GetKeyPolicyOutput, ListKeyPolicies, ListKeyPoliciesOutput, PutKeyPolicy};
 pub(crate) use policies::{checked, default_policy};
 pub use public_key::{Algorithms, GetPublicKey, GetPublicKeyOutput};
@@ -138,6 +142,7 @@ pub use stores::{
     settle_all,
 };
 pub use tags::{ListResourceTags, ListResourceTagsOutput, RequestedTag, TagResource, UntagResource};
+pub use usage::{GetKeyLastUsage, GetKeyLastUsageOutput, KeyLastUsage};
 
 /// Bytes that stand as base64 in requests (K4). They may be secret: wiped when dropped, never shown.
 #[derive(Clone, Default)]

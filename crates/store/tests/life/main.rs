@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+mod managed;
 mod material;
 mod regions;
 mod rotation;
 mod states;
+mod usage;
 mod world;

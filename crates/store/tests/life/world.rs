@@ -85,8 +85,16 @@ impl World {
         I: Operate + DeserializeOwned,
         I::Output: Serialize,
     {
+        self.call_with::<I>(CallFacts::new(region.parse().unwrap()), input)
+    }
+
+    /// The same, come in another way.
+    pub(crate) fn call_with<I>(&self, facts: CallFacts, input: Value) -> Result<Value, (String, String)>
+    where
+        I: Operate + DeserializeOwned,
+        I::Output: Serialize,
+    {
         let caller = self.host.authenticate::<()>(&self.access_key_id, None, Partition::Aws, |_| Ok(())).ok();
-        let facts = CallFacts::new(region.parse().unwrap());
         let origin = Origin { caller, facts, request_id: self.host.new_request_id() };
         let (sender, receiver) = mpsc::channel();
         self.host.perform(origin, serde_json::from_value::<I>(input).unwrap(), move |result| sender.send(result).unwrap());
