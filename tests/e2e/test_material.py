@@ -5,11 +5,12 @@ import datetime
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives import hashes, hmac, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
 from conftest import Server
@@ -98,6 +99,22 @@ accounts:
       1234abcd-12ab-34cd-56ef-1234567890ab:
         region: us-east-1
         rotation_days: 120
+      1234abcd-12ab-34cd-56ef-1234567890ac:
+        region: us-east-1
+        origin: EXTERNAL
+      1234abcd-12ab-34cd-56ef-1234567890ad:
+        region: us-east-1
+        origin: EXTERNAL
+        material: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+        aliases: [alias/imported]
+      mrk-1234abcd12ab34cd56ef1234567890ae:
+        region: us-east-1
+        aliases: [alias/orders]
+        replicas:
+          eu-west-1:
+            aliases: [alias/orders]
+            tags: {team: europe}
+            grants: {"to-app": {grantee: "arn:aws:iam::111122223333:root", operations: [Decrypt]}}
 """
 
 
@@ -111,12 +128,27 @@ def seeded(tmp_path):
         server.stop()
 
 
-def test_a_seed_turns_rotation_on_once(seeded):
-    key = "1234abcd-12ab-34cd-56ef-1234567890ab"
-    status = seeded.kms().get_key_rotation_status(KeyId=key)
+def test_a_seed_has_rotation_imported_material_and_replicas(seeded):
+    key = "1234abcd-12ab-34cd-56ef-1234567890a"
+    kms, away = seeded.kms(), seeded.kms(region="eu-west-1")
+    status = kms.get_key_rotation_status(KeyId=f"{key}b")
     assert status["RotationPeriodInDays"] == 120
+    assert kms.describe_key(KeyId=f"{key}c")["KeyMetadata"]["KeyState"] == "PendingImport"
+    imported = kms.describe_key(KeyId="alias/imported")["KeyMetadata"]
+    assert (imported["KeyState"], imported["ExpirationModel"]) == ("Enabled", "KEY_MATERIAL_DOES_NOT_EXPIRE")
+    assert bring(kms, imported["Arn"], bytes(32))["KeyMaterialId"] == imported["CurrentKeyMaterialId"]
+    blob = kms.encrypt(KeyId="alias/orders", Plaintext=b"x")["CiphertextBlob"]
+    replica = away.decrypt(CiphertextBlob=blob, KeyId="alias/orders")["KeyId"]  # K124
+    assert away.list_resource_tags(KeyId=replica)["Tags"] == [{"TagKey": "team", "TagValue": "europe"}]
+    assert len(away.list_grants(KeyId=replica)["Grants"]) == 1 and kms.list_grants(KeyId=imported["Arn"])["Grants"] == []
+    bring(kms, f"{key}c", bytes(32))
+    kms.update_primary_region(KeyId=replica.rsplit("/")[-1], PrimaryRegion="eu-west-1")
     seeded.stop()
-    assert seeded.start().kms().get_key_rotation_status(KeyId=key)["NextRotationDate"] == status["NextRotationDate"]
+    kms = seeded.start().kms()
+    assert kms.get_key_rotation_status(KeyId=f"{key}b")["NextRotationDate"] == status["NextRotationDate"]
+    assert kms.describe_key(KeyId=f"{key}c")["KeyMetadata"]["KeyState"] == "Enabled"
+    assert kms.describe_key(KeyId="alias/orders")["KeyMetadata"]["MultiRegionConfiguration"]["MultiRegionKeyType"] == "REPLICA"
+    assert seeded.kms(region="eu-west-1").decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
 
 
 def parameters(kms, key, algorithm="RSAES_OAEP_SHA_256", spec="RSA_2048"):
@@ -239,3 +271,88 @@ def test_how_material_comes_may_be_forbidden(server):
     endless = ["--parameter", "ExpirationModel=KEY_MATERIAL_DOES_NOT_EXPIRE"]
     assert "Endless" in keyward(server, *asked, "kms:ImportKeyMaterial", key, *endless, code=1)
     assert "Long" in keyward(server, *asked, "kms:ImportKeyMaterial", key, "--parameter", f"ValidTo={int(time.time()) + 60 * 86400}", code=1)
+
+
+def openssl(*arguments):
+    """Private key material in PKCS#8 as DER, made by OpenSSL."""
+    made = subprocess.run(["openssl", "genpkey", *arguments], capture_output=True, check=True)
+    return subprocess.run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-outform", "DER"], input=made.stdout, capture_output=True, check=True).stdout
+
+
+def verified(public, signature, message, algorithm):
+    """By a library that is not ours."""
+    key = serialization.load_der_public_key(public)
+    if algorithm.startswith("RSASSA_PSS"):
+        key.verify(signature, message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+    elif algorithm.startswith("ECDSA"):
+        key.verify(signature, message, ec.ECDSA({"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}[algorithm[-3:]]()))
+    else:
+        key.verify(signature, message)
+
+
+PAIRS = [
+    ("RSA_2048", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "RSASSA_PSS_SHA_256", "RSA_AES_KEY_WRAP_SHA_256"),
+    ("RSA_3072", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"], "RSASSA_PSS_SHA_256", "RSA_AES_KEY_WRAP_SHA_1"),
+    ("ECC_NIST_P256", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ECDSA_SHA_256", "RSAES_OAEP_SHA_256"),
+    ("ECC_NIST_P384", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "ECDSA_SHA_384", "RSA_AES_KEY_WRAP_SHA_256"),
+    ("ECC_NIST_P521", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], "ECDSA_SHA_512", "RSA_AES_KEY_WRAP_SHA_256"),
+    ("ECC_SECG_P256K1", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"], "ECDSA_SHA_256", "RSAES_OAEP_SHA_1"),
+    ("ECC_NIST_EDWARDS25519", ["-algorithm", "ED25519"], "ED25519_SHA_512", "RSA_AES_KEY_WRAP_SHA_256"),
+]
+
+
+@pytest.mark.parametrize("spec, how, signs, wrapping", PAIRS)
+def test_private_keys_made_by_openssl_sign_as_their_own(server, spec, how, signs, wrapping):
+    kms = server.kms()
+    key = kms.create_key(Origin="EXTERNAL", KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    material, other = openssl(*how), openssl(*how)
+    answer = bring(kms, key, material, wrapping)
+    assert "KeyMaterialId" not in answer  # K115
+    metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
+    assert metadata["KeyState"] == "Enabled" and "CurrentKeyMaterialId" not in metadata  # K80
+    public = kms.get_public_key(KeyId=key)["PublicKey"]
+    theirs = serialization.load_der_private_key(material, None).public_key()
+    assert theirs == serialization.load_der_public_key(public)  # K112
+    signature = kms.sign(KeyId=key, Message=b"m", SigningAlgorithm=signs)["Signature"]
+    verified(public, signature, b"m", signs)
+    refused("IncorrectKeyMaterialException", bring, kms=kms, key=key, material=other, algorithm=wrapping)  # K114
+    kms.delete_imported_key_material(KeyId=key)
+    refused("KMSInvalidStateException", kms.sign, KeyId=key, Message=b"m", SigningAlgorithm=signs)
+    bring(kms, key, material, wrapping)
+    assert kms.verify(KeyId=key, Message=b"m", Signature=signature, SigningAlgorithm=signs)["SignatureValid"]
+
+
+def test_material_of_another_kind_is_refused(server):
+    kms = server.kms()
+    p256 = openssl("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    for spec, usage in [("ECC_NIST_P384", "SIGN_VERIFY"), ("RSA_2048", "SIGN_VERIFY")]:
+        key = kms.create_key(Origin="EXTERNAL", KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["Arn"]
+        refused("IncorrectKeyMaterialException", bring, kms=kms, key=key, material=p256, algorithm="RSA_AES_KEY_WRAP_SHA_256")  # K114
+    rsa = kms.create_key(Origin="EXTERNAL", KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["Arn"]
+    refused("UnsupportedOperationException", parameters, kms=kms, key=rsa)  # K111
+
+
+@pytest.mark.parametrize("spec, length, sha", [("HMAC_224", 28, hashes.SHA224), ("HMAC_512", 128, hashes.SHA512)])
+def test_imported_hmac_keys_make_the_codes_that_anybody_makes(server, spec, length, sha):
+    kms = server.kms()
+    key = kms.create_key(Origin="EXTERNAL", KeySpec=spec, KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["Arn"]
+    material = os.urandom(length)
+    bring(kms, key, material)
+    mac = kms.generate_mac(KeyId=key, Message=b"m", MacAlgorithm=spec.replace("HMAC", "HMAC_SHA"))["Mac"]
+    ours = hmac.HMAC(material, sha())
+    ours.update(b"m")
+    assert ours.finalize() == mac
+    refused("UnsupportedOperationException", kms.rotate_key_on_demand, KeyId=key)  # K102
+
+
+def test_an_imported_rsa_key_opens_what_was_encrypted_offline(server):
+    kms = server.kms()
+    key = kms.create_key(Origin="EXTERNAL", KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["Arn"]
+    material = openssl("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+    bring(kms, key, material, "RSA_AES_KEY_WRAP_SHA_256", spec="RSA_4096")
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+    private = serialization.load_der_private_key(material, None)
+    blob = private.public_key().encrypt(b"offline", oaep)
+    assert kms.decrypt(KeyId=key, CiphertextBlob=blob, EncryptionAlgorithm="RSAES_OAEP_SHA_256")["Plaintext"] == b"offline"
+    blob = kms.encrypt(KeyId=key, Plaintext=b"online", EncryptionAlgorithm="RSAES_OAEP_SHA_256")["CiphertextBlob"]
+    assert private.decrypt(blob, oaep) == b"online"

@@ -5,12 +5,13 @@
 
 mod apply;
 mod contradictions;
+mod keys;
 mod organizations;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use keyward_crypto::{KeySpec, KeyUsage};
+use keyward_crypto::{KeySpec, KeyUsage, Origin};
 use keyward_policy::{AccountId, Partition, Region};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -57,7 +58,7 @@ pub struct SeedAccount {
     pub users: BTreeMap<String, SeedUser>,
     /// Roles by name; a service-linked role by the name that its service gives it.
     pub roles: BTreeMap<String, SeedRole>,
-    /// Keys by id (a UUID).
+    /// Keys by id: a UUID, or `mrk-` and 32 hexadecimal digits for a multi-Region key.
     pub keys: BTreeMap<String, SeedKey>,
 }
 
@@ -186,12 +187,42 @@ pub struct SeedKey {
     /// Tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// `EXTERNAL` for imported material, which may be missing until it is imported; `AWS_KMS` if it is not said.
+    #[schemars(with = "Option<String>")]
+    pub origin: Option<Origin>,
     /// As base64, random if it is missing: the bytes of symmetric and HMAC keys, the unencrypted PKCS#8 of others (ML-DSA and
     /// ML-KEM: with the seed). Whoever can read the file can then read what the key protects.
     #[schemars(with = "Option<String>")]
     pub material: Option<Zeroizing<String>>,
     /// Days after which it gets new material by itself, again and again: 90 to 2560; never if it is missing.
     pub rotation_days: Option<u32>,
+    /// False for a disabled key.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Grants by name.
+    #[serde(default)]
+    pub grants: BTreeMap<String, SeedGrant>,
+    /// Replicas by Region, of a key whose id begins with `mrk-`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, SeedReplica>")]
+    pub replicas: BTreeMap<Region, SeedReplica>,
+}
+
+/// A replica: the primary's material, and everything else its own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeedReplica {
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// `alias/…`
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The key policy; the default one if it is missing.
+    pub policy: Option<Document>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// False for a disabled key.
     #[serde(default = "yes")]
     pub enabled: bool,

@@ -88,8 +88,8 @@ mod rotation;
 mod signing;
 mod stores;
 mod tags;
-mod using;
 mod usage;
+mod using;
 
 use std::collections::BTreeMap;
 

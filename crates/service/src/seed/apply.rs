@@ -4,25 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use data_encoding::BASE64;
 use jiff::Timestamp;
-use keyward_authz::{AliasName, Grant, KeyArn, KeyFacts, KeyId, KeyManager, ResourcePolicy, UniqueId};
-use keyward_crypto::{KeyMaterial, KeySpec, KeyUsage, MaterialId, Purpose};
+use keyward_authz::{AliasName, Grant, KeyArn, KeyId, ResourcePolicy, UniqueId};
+use keyward_crypto::{KeySpec, KeyUsage, Purpose};
 use keyward_policy::{AccountId, Arn, Policy, PolicyKind, Region};
-use zeroize::Zeroizing;
 
 use super::contradictions::contradiction;
-use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedKey, SeedRole, SeedUser, SeedVpcEndpoint};
+use super::{Document, Seed, SeedAccessKey, SeedAccount, SeedError, SeedGrant, SeedRole, SeedUser, SeedVpcEndpoint};
 use crate::admin::endpoint_policy;
 use crate::aws_managed;
 use crate::entities::{
-    AccessKey, AccessKeyOwner, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, Key, KeyState, ManagedPolicy, PolicyVersion,
-    Role, RotationSchedule, User, VpcEndpoint,
+    AccessKey, AccessKeyOwner, Account, Alias, Change, Door, Entity, EntityKey, Group, InlinePolicies, ManagedPolicy, PolicyVersion, Role, User,
+    VpcEndpoint,
 };
 use crate::error::Error;
 use crate::host::Host;
 use crate::iam;
-use crate::kms::{CreateGrant, RequestedConstraints, checked, default_policy, schedule};
+use crate::kms::{CreateGrant, RequestedConstraints};
 use crate::state::State;
 use crate::tokens::{new_id, new_secret};
 
@@ -360,105 +358,7 @@ impl Seeding<'_> {
         Ok(())
     }
 
-    fn key(&mut self, account: AccountId, id: &str, seed: &SeedKey) -> Result<(), Fault> {
-        let id: KeyId = id.parse().map_err(|_| Fault::new("a key id is a UUID in lower case"))?;
-        if id.is_multi_region() {
-            return Err(Fault::new("multi-Region keys are not supported by this release"));
-        }
-        let partition = self.state.partition(account);
-        if seed.region.partition() != partition {
-            return Err(Fault::new(format!("{} is not in {partition}, where the account is", seed.region)).at(&["region"])); // [K40]
-        }
-        let arn = KeyArn::new(seed.region.clone(), account, id.clone());
-        let existing = self.state.key(&arn).cloned();
-        if existing.as_ref().is_some_and(|key| key.in_store.is_some()) {
-            return Err(Fault::new("this key is in a custom key store, which a seed says nothing about"));
-        }
-        let policy = match &seed.policy {
-            Some(document) => checked(&self.state, &arn, &document.text()).map_err(|error| Fault::from(error).at(&["policy"]))?,
-            None => default_policy(&arn),
-        };
-        let (spec, usage) = kind(seed, existing.as_deref())?;
-        let materials = self.materials(&arn, existing.as_deref(), spec, seed.material.as_ref()).map_err(|fault| fault.at(&["material"]))?;
-        let key = Key {
-            facts: KeyFacts {
-                arn: arn.clone(),
-                policy,
-                ram_policy: None,
-                spec: spec.name().into(),
-                usage: usage.name().into(),
-                origin: "AWS_KMS".into(),
-                manager: KeyManager::Customer,
-                multi_region: None,
-                aliases: Vec::new(),
-                tags: seed.tags.clone(),
-            },
-            tags: seed.tags.clone().into_iter().collect(),
-            description: seed.description.clone(),
-            state: if seed.enabled { KeyState::Enabled } else { KeyState::Disabled },
-            created_at: existing.as_ref().map_or(self.now, |key| key.created_at),
-            deletion_at: None,
-            pending_window_days: None,
-            materials,
-            rotation: self.rotation(existing.as_deref(), seed).map_err(|fault| fault.at(&["rotation_days"]))?,
-            in_store: None,
-            unavailable: false,
-            spent_tokens: existing.as_ref().map(|key| key.spent_tokens.clone()).unwrap_or_default(),
-        };
-        self.put(Entity::Key(Arc::new(key)));
-        for (at, name) in seed.aliases.iter().enumerate() {
-            self.alias(account, &seed.region, &id, name).map_err(|fault| fault.at(&["aliases", &at.to_string()]))?;
-        }
-        for (name, grant) in &seed.grants {
-            self.grant(account, &arn, (spec, usage), name, grant).map_err(|fault| fault.at(&["grants", name]))?;
-        }
-        Ok(())
-    }
-
-    /// A schedule that is there goes on.
-    fn rotation(&self, existing: Option<&Key>, seed: &SeedKey) -> Result<Option<RotationSchedule>, Fault> {
-        let there = existing.and_then(|key| key.rotation);
-        match seed.rotation_days {
-            Some(days) if there.is_some_and(|schedule| schedule.period_days == days) => Ok(there),
-            Some(days) if !(90..=2560).contains(&days) => Err(Fault::new("a key rotates every 90 to 2560 days")), // [K100]
-            Some(days) => Ok(Some(schedule(days, self.now)?)),
-            None => Ok(None),
-        }
-    }
-
-    /// Material never changes under a key: what was encrypted with it would be lost.
-    fn materials(
-        &self,
-        arn: &KeyArn,
-        existing: Option<&Key>,
-        spec: KeySpec,
-        fixed: Option<&Zeroizing<String>>,
-    ) -> Result<Vec<crate::entities::Material>, Fault> {
-        let entropy = &*self.host.env().entropy;
-        let blob_id = arn.id().as_str().parse().map_err(|_| Fault::new("a key id that is none"))?;
-        let fixed = match fixed {
-            Some(text) => {
-                let bytes = Zeroizing::new(BASE64.decode(text.as_bytes()).map_err(|_| wrong_material(spec))?);
-                Some(KeyMaterial::import(spec, &bytes).map_err(|_| wrong_material(spec))?)
-            }
-            None => None,
-        };
-        if let Some(existing) = existing {
-            let same = fixed.as_ref().is_none_or(|material| existing.materials.iter().any(|has| has.id == MaterialId::derive(&blob_id, material)));
-            return if same {
-                Ok(existing.materials.clone())
-            } else {
-                Err(Fault::new("the key is there with other material, under which things may be encrypted"))
-            };
-        }
-        let material = match fixed {
-            Some(material) => material,
-            None => KeyMaterial::generate(spec, entropy).map_err(|_| Fault::new(format!("no key of {spec} could be made")))?,
-        };
-        Ok(vec![self.host.vault().lock(arn.as_str(), &blob_id, &material, self.now, entropy)?])
-    }
-
-    fn alias(&mut self, account: AccountId, region: &Region, target: &KeyId, name: &str) -> Result<(), Fault> {
+    pub(super) fn alias(&mut self, account: AccountId, region: &Region, target: &KeyId, name: &str) -> Result<(), Fault> {
         let wrong = || Fault::new("an alias is `alias/` and letters, digits, `/`, `_`, `-`, and not `alias/aws/…`");
         let name: AliasName = name.parse().map_err(|_| wrong())?;
         if name.is_reserved() {
@@ -474,7 +374,14 @@ impl Seeding<'_> {
         Ok(())
     }
 
-    fn grant(&mut self, account: AccountId, key: &KeyArn, (spec, usage): (KeySpec, KeyUsage), name: &str, seed: &SeedGrant) -> Result<(), Fault> {
+    pub(super) fn grant(
+        &mut self,
+        account: AccountId,
+        key: &KeyArn,
+        (spec, usage): (KeySpec, KeyUsage),
+        name: &str,
+        seed: &SeedGrant,
+    ) -> Result<(), Fault> {
         let operation = |(at, name): (usize, &String)| {
             keyward_authz::GrantOperation::named(name)
                 .ok_or_else(|| Fault::new(format!("`{name}` is no operation that a grant can hold")).at(&["operations", &at.to_string()]))
@@ -546,32 +453,4 @@ impl Seeding<'_> {
             None => Ok(()),
         }
     }
-}
-
-/// What a key is for; the spec of one that is there stays (K70).
-fn kind(seed: &SeedKey, existing: Option<&Key>) -> Result<(KeySpec, KeyUsage), Fault> {
-    let spec = seed.spec.unwrap_or(KeySpec::SymmetricDefault);
-    if spec == KeySpec::Sm2 {
-        return Err(Fault::new("keys of SM2 are not supported by this release").at(&["spec"]));
-    }
-    let usages = spec.usages().iter().map(|usage| usage.name()).collect::<Vec<_>>().join(" or ");
-    let usage = match (seed.usage, spec.usages()) {
-        (Some(usage), usages) if usages.contains(&usage) => usage,
-        (None, [only]) => *only,
-        _ => return Err(Fault::new(format!("a key of {spec} is for {usages}: say which")).at(&["usage"])),
-    };
-    match existing.map(|key| &key.facts) {
-        Some(there) if *there.spec != *spec.name() || *there.usage != *usage.name() => {
-            Err(Fault::new(format!("the key is there, of {} for {}", there.spec, there.usage)).at(&["spec"]))
-        }
-        _ => Ok((spec, usage)),
-    }
-}
-
-fn wrong_material(spec: KeySpec) -> Fault {
-    Fault::new(match spec {
-        KeySpec::SymmetricDefault => "key material is 32 bytes as base64 (44 characters); `head -c 32 /dev/urandom | base64` makes some".to_owned(),
-        spec if !spec.mac_algorithms().is_empty() => format!("no key material of {spec}: it is as many random bytes as a code has, as base64"),
-        spec => format!("no key material of {spec}: it is the base64 of an unencrypted PKCS#8 key (DER) of exactly this kind"),
-    })
 }

@@ -55,6 +55,12 @@ fn in_account(account: &SeedAccount, access_keys: &mut Taken) -> Result<(), Seed
         for (at, alias) in key.aliases.iter().enumerate() {
             aliases.take(&format!("{} {alias}", key.region), alias, &["keys", id, "aliases", &at.to_string()], "alias")?;
         }
+        for (region, replica) in &key.replicas {
+            for (at, alias) in replica.aliases.iter().enumerate() {
+                let place = ["keys", id, "replicas", region.as_str(), "aliases", &at.to_string()];
+                aliases.take(&format!("{region} {alias}"), alias, &place, "alias")?;
+            }
+        }
     }
     Ok(())
 }
