@@ -255,3 +255,145 @@ pub(crate) fn retirement(grant: &Grant, subject: &Subject) -> Option<Retirement>
     let concerned = account == grant.issuing_account || account == grant.key.account() || retiring.is_some();
     concerned.then_some(Retirement::Account)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::grant;
+
+    const USER: &str = "arn:aws:iam::111122223333:user/ann";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/app";
+    const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/app/x";
+    const FEDERATED: &str = "arn:aws:sts::111122223333:federated-user/bob";
+    const ROOT: &str = "arn:aws:iam::111122223333:root";
+    const OTHERS: [&str; 5] = [
+        "arn:aws:iam::111122223333:user/other",
+        "arn:aws:iam::111122223333:role/other",
+        "arn:aws:sts::111122223333:assumed-role/app/other",
+        "arn:aws:sts::111122223333:federated-user/other",
+        "arn:aws:iam::444455556666:root",
+    ];
+
+    fn user(id: &str) -> Principal {
+        Principal::User { arn: USER.parse().unwrap(), id: Some(UniqueId(id.into())) }
+    }
+
+    fn session(id: &str) -> Principal {
+        Principal::RoleSession { role: ROLE.parse().unwrap(), id: Some(UniqueId(id.into())), session: SESSION.parse().unwrap() }
+    }
+
+    fn federated(id: &str) -> Principal {
+        Principal::FederatedUser { arn: FEDERATED.parse().unwrap(), user: Some(USER.parse().unwrap()), user_id: Some(UniqueId(id.into())) }
+    }
+
+    fn root() -> Principal {
+        Principal::Root { account: "111122223333".parse().unwrap(), partition: keyward_policy::Partition::Aws }
+    }
+
+    fn named(arn: &str, bound: Option<&str>) -> GrantPrincipal {
+        GrantPrincipal::Aws { arn: arn.parse().unwrap(), bound: bound.map(|id| UniqueId(id.into())) }
+    }
+
+    #[test]
+    fn who_answers_to_which_name() {
+        use GranteeMatch::{Itself, Limited, OfAccount};
+        // [A608] [A210]
+        let expected: [(Principal, &[(&str, GranteeMatch)]); 4] = [
+            (user("AIDA1"), &[(USER, Itself), (ROOT, OfAccount)]),
+            (session("AROA1"), &[(SESSION, Itself), (ROLE, Limited), (ROOT, OfAccount)]),
+            (federated("AIDA1"), &[(FEDERATED, Itself), (USER, Limited), (ROOT, OfAccount)]),
+            (root(), &[(ROOT, Limited)]),
+        ];
+        for (principal, names) in expected {
+            for name in [USER, ROLE, SESSION, FEDERATED, ROOT].into_iter().chain(OTHERS) {
+                let found = grantee_match(&named(name, None), &principal);
+                let wanted = names.iter().find(|(known, _)| *known == name).map_or(Err(GrantMiss::OtherGrantee), |(_, who)| Ok(*who));
+                assert_eq!(found, wanted, "{} as {name}", principal.caller_arn());
+            }
+        }
+        let service = |name: &str| Principal::Service { name: name.into() };
+        let grantee = GrantPrincipal::Service { name: "s3.amazonaws.com".into() };
+        assert_eq!(grantee_match(&grantee, &service("s3.amazonaws.com")), Ok(Itself)); // [A607]
+        assert_eq!(grantee_match(&grantee, &service("ec2.amazonaws.com")), Err(GrantMiss::OtherGrantee));
+        assert_eq!(grantee_match(&grantee, &root()), Err(GrantMiss::OtherGrantee));
+        assert_eq!(grantee_match(&named(ROOT, None), &service("s3.amazonaws.com")), Err(GrantMiss::OtherGrantee));
+    }
+
+    #[test]
+    fn a_name_means_whoever_bore_it_then() {
+        // [A606] Sessions and federated users are bound to nobody.
+        let cases: [(Principal, &str); 3] = [(user("AIDA1"), USER), (session("AIDA1"), ROLE), (federated("AIDA1"), USER)];
+        for (principal, name) in cases {
+            assert!(grantee_match(&named(name, Some("AIDA1")), &principal).is_ok(), "{name}");
+            assert_eq!(grantee_match(&named(name, Some("AIDA2")), &principal), Err(GrantMiss::Recreated), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_context_that_a_constraint_wants() {
+        // [A611] Names ignore case, values do not; Equals wants all of it.
+        let pairs = |text: &str| -> BTreeMap<String, String> {
+            text.split_whitespace().map(|pair| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()).collect()
+        };
+        let call = crate::facts::CallFacts::new("us-east-1".parse().unwrap());
+        let met = |equals: bool, wanted: &str, context: Option<&str>| {
+            let wanted = Some(pairs(wanted));
+            let constraints = match equals {
+                true => GrantConstraints { encryption_context_equals: wanted, ..GrantConstraints::default() },
+                false => GrantConstraints { encryption_context_subset: wanted, ..GrantConstraints::default() },
+            };
+            let context = context.map(pairs);
+            let mut request = Request::new(keyward_policy::Action::parse("kms:Decrypt").unwrap(), &call);
+            request.encryption_context = context.as_ref();
+            encryption_context_met(&constraints, &request)
+        };
+        for (wanted, context, equals, subset) in [
+            ("a=1 b=2", Some("a=1 b=2"), true, true),
+            ("a=1 b=2", Some("A=1 B=2"), true, true),
+            ("a=1", Some("a=1 b=2"), false, true),
+            ("a=1 b=2", Some("a=1"), false, false),
+            ("a=1", Some("a=2"), false, false),
+            ("a=x", Some("a=X"), false, false),
+            ("a=1", Some(""), false, false),
+            ("a=1", None, false, false),
+            // Two names that are one without their case: not what was wanted, though as many.
+            ("a=1 b=2", Some("a=1 A=1"), false, false),
+        ] {
+            assert_eq!((met(true, wanted, context), met(false, wanted, context)), (equals, subset), "{wanted} {context:?}");
+        }
+    }
+
+    #[test]
+    fn a_child_is_no_wider_than_its_parent() {
+        // [A615]
+        let pairs = |text: &str| Some(BTreeMap::from([("a".to_owned(), text.to_owned())]));
+        let more = Some(BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]));
+        let parent = |constraints: GrantConstraints| GrantRequest { constraints, ..grant(ROLE, &["Decrypt", "CreateGrant"]).terms };
+        let child = |operations: &[&str], constraints: GrantConstraints| GrantRequest { constraints, ..grant(USER, operations).terms };
+        let none = GrantConstraints::default;
+        let equals = |wanted: &Option<BTreeMap<String, String>>| GrantConstraints { encryption_context_equals: wanted.clone(), ..none() };
+        let subset = |wanted: &Option<BTreeMap<String, String>>| GrantConstraints { encryption_context_subset: wanted.clone(), ..none() };
+        let source = |arn: &str| GrantConstraints { source_arn: Some(arn.to_owned()), ..none() };
+        let fits = |parent: &GrantRequest, constraints: GrantConstraints| child_fits(parent, &child(&["Decrypt"], constraints));
+        assert!(child_fits(&parent(none()), &child(&["Decrypt"], none())));
+        assert!(child_fits(&parent(none()), &child(&["Decrypt", "CreateGrant"], equals(&more))));
+        assert!(!child_fits(&parent(none()), &child(&["Decrypt", "Encrypt"], none())));
+        let (one, two) = (pairs("1"), pairs("2"));
+        let of_equals = parent(equals(&one));
+        assert!(fits(&of_equals, equals(&one)));
+        for wider in [none(), equals(&two), equals(&more), subset(&one)] {
+            assert!(!fits(&of_equals, wider));
+        }
+        let of_subset = parent(subset(&one));
+        for narrow in [subset(&one), subset(&more), equals(&one), equals(&more)] {
+            assert!(fits(&of_subset, narrow));
+        }
+        for wider in [none(), subset(&two), equals(&two)] {
+            assert!(!fits(&of_subset, wider));
+        }
+        let of_source = parent(source("arn:aws:s3:::a"));
+        assert!(fits(&of_source, source("arn:aws:s3:::a")));
+        assert!(!fits(&of_source, source("arn:aws:s3:::b")) && !fits(&of_source, none()));
+        assert!(fits(&parent(none()), source("arn:aws:s3:::a")));
+    }
+}
