@@ -364,6 +364,27 @@ mod tests {
     }
 
     #[test]
+    fn a_source_arn_is_met_by_a_service_that_says_it_and_by_nobody_else() {
+        // [A613] [A530]
+        let service = Subject::new(Principal::Service { name: "s3.amazonaws.com".into() });
+        let constraints = GrantConstraints { source_arn: Some("arn:aws:s3:::a".to_owned()), ..GrantConstraints::default() };
+        let met = |subject: &Subject, said: Option<&str>, unsaid: Unsaid| {
+            let mut call = crate::facts::CallFacts::new("us-east-1".parse().unwrap());
+            call.source_arn = said.map(str::to_owned);
+            let request = Request { unsaid, ..Request::new(keyward_policy::Action::parse("kms:Decrypt").unwrap(), &call) };
+            source_arn_met(&constraints, subject, &request)
+        };
+        let (favourable, adverse) = (Unsaid::Open(Presumption::Favourable), Unsaid::Open(Presumption::Adverse));
+        for unsaid in [Unsaid::Absent, favourable, adverse] {
+            assert!(met(&service, Some("arn:aws:s3:::a"), unsaid));
+            assert!(!met(&service, Some("arn:aws:s3:::b"), unsaid));
+            // Only a question leaves it open, and only for a service.
+            assert_eq!(met(&service, None, unsaid), unsaid == favourable);
+            assert!(!met(&Subject::new(root()), None, unsaid));
+        }
+    }
+
+    #[test]
     fn a_child_is_no_wider_than_its_parent() {
         // [A615]
         let pairs = |text: &str| Some(BTreeMap::from([("a".to_owned(), text.to_owned())]));
