@@ -239,6 +239,27 @@ mod tests {
         check(&scene, &[("key-policy", &["kms:ViaService", "aws:SourceVpce", "aws:UserAgent"])]); // [A209]
     }
 
+    #[test]
+    fn every_deny_that_may_match_is_a_proviso() {
+        let deny = |key: &str| format!(r#"{{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{{"StringEquals":{{"{key}":"v"}}}}}}"#);
+        let in_policy = deny("aws:SourceVpc").replace(r#""Action""#, r#""Principal":"*","Action""#);
+        let mut scene = Scene::new(&format!("{},{in_policy}", named(SESSION))).identity(&deny("aws:SourceVpce"));
+        scene.subject.boundary = Some(attached(PolicyKind::Identity, "boundary", &deny("aws:UserAgent")));
+        scene.subject.session = Some(vec![attached(PolicyKind::Identity, "session", &deny("aws:Referer"))]);
+        let everything = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
+        scene.subject.scps = Some(vec![vec![attached(PolicyKind::Scp, "scp", &format!("{everything},{}", deny("aws:CalledViaFirst")))]]);
+        let rcp = deny("aws:CalledViaLast").replace(r#""Action""#, r#""Principal":"*","Action""#);
+        scene.rcps = vec![attached(PolicyKind::Rcp, "rcp", &rcp)];
+        let ways = scene.ask(ways);
+        let unless = |proviso: &Proviso| match proviso {
+            Proviso::Unless(hanging) => hanging.conditions.iter().map(|condition| condition.key.clone()).collect::<Vec<_>>(),
+            Proviso::If(_) => Vec::new(),
+        };
+        let mut found: Vec<String> = ways[0].provisos.iter().flat_map(unless).collect();
+        found.sort();
+        assert_eq!(found, ["aws:CalledViaFirst", "aws:CalledViaLast", "aws:Referer", "aws:SourceVpc", "aws:SourceVpce", "aws:UserAgent"]);
+    }
+
     fn granted(grantee: &str, operations: &[&str]) -> Arc<Grant> {
         Arc::new(grant(grantee, operations))
     }
