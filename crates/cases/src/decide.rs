@@ -160,9 +160,12 @@ impl Estate<'_> {
             // [A407] The CreateKey half of ReplicateKey is asked in the replica's Region.
             (None, _) if permission.resource == "*" => {
                 let replica = case.request.params.get("ReplicaRegion").filter(|_| case.request.operation == "ReplicateKey");
-                let region = permission.context.get("aws:RequestedRegion").or(replica).and_then(Value::as_str);
-                let region = region.unwrap_or(self.call.region.as_str());
-                Resource::None { pattern: format!("arn:aws:kms:{region}:{caller}:*").into() }
+                // [A152] Names of keys ignore case.
+                let told = permission.context.iter().find(|(name, _)| name.eq_ignore_ascii_case("aws:RequestedRegion")).map(|(_, region)| region);
+                let region = told.or(replica).and_then(Value::as_str).unwrap_or(self.call.region.as_str());
+                let arn = self.subject.principal.caller_arn();
+                let partition = arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next()).unwrap_or("aws");
+                Resource::None { pattern: format!("arn:{partition}:kms:{region}:{caller}:*").into() }
             }
             (None, _) => Resource::None { pattern: permission.resource.as_str().into() },
         };

@@ -369,7 +369,8 @@ pub fn parse_date(text: &str) -> Option<Timestamp> {
         return None; // the profile has capital letters only
     }
     let plain = text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if let Some(seconds) = parse_number(text).filter(|_| text.len() != 4 && plain) {
+    let year = text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit());
+    if let Some(seconds) = parse_number(text).filter(|_| plain && !year) {
         #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses it")]
         return Timestamp::from_millisecond((seconds * 1000.0) as i64).ok();
     }
