@@ -10,7 +10,11 @@ const PURE: &[(&str, &str, &[&str])] = &[
     ("keyward-authz", "crates/authz/src", &["jiff", "keyward-policy", "serde", "thiserror"]),
     ("keyward-analysis", "crates/analysis/src", &["keyward-authz", "keyward-policy", "serde"]),
     ("keyward-cases", "crates/cases/src", &["jiff", "keyward-authz", "keyward-policy", "serde", "serde_json"]),
-    ("keyward-crypto", "crates/crypto/src", &["aws-lc-rs", "aws-lc-sys", "data-encoding", "serde", "subtle", "thiserror", "zeroize"]),
+    (
+        "keyward-crypto",
+        "crates/crypto/src",
+        &["aws-lc-rs", "aws-lc-sys", "ciborium", "data-encoding", "rustls-pki-types", "rustls-webpki", "serde", "subtle", "thiserror", "zeroize"],
+    ),
 ];
 
 /// A file, what it names all the same, and why it may. An entry that is no longer needed fails.

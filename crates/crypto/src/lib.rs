@@ -23,7 +23,9 @@
 //! ```
 
 mod algorithms;
+mod attestation;
 mod blob;
+mod cms;
 mod context;
 mod der;
 mod elliptic;
@@ -45,6 +47,7 @@ mod signing;
 mod spec;
 
 pub use algorithms::{EncapsulationAlgorithm, EncryptionAlgorithm, KeyAgreementAlgorithm, MacAlgorithm, MessageType, SigningAlgorithm};
+pub use attestation::{ATTESTATION_AGE_MAX, ATTESTATION_DOCUMENT_BYTES_MAX, Attestation, AttestationRoots, Attester, NotARoot, NotAttested, attest};
 pub use blob::{BLOB_BYTES_MAX, BLOB_OVERHEAD, BlobKeyId, BlobKind, Head, NotABlob, open, seal};
 pub use context::{ENCRYPTION_CONTEXT_BYTES_MAX, EncryptionContext};
 pub use elliptic::PeerRejected;
