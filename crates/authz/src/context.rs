@@ -150,6 +150,10 @@ impl<'a> RequestContext<'a> {
                 Some(pairs) => Values::Many(pairs.keys().map(|name| Cow::Borrowed(name.as_str())).collect()), // [A541]
                 None => Values::Absent,
             },
+            K::RecipientAttestation if self.carries(name) => match self.request.attestation {
+                Some(measured) => Values::from_family(measured.iter().map(|(name, value)| (name.as_str(), value.as_str())), part), // [A566]
+                None => Values::Absent,
+            },
             K::GrantIsForAwsResource if self.carries(name) => Values::bool(self.request.call.via.is_some()), // [A550]
             _ => Values::Absent,
         }

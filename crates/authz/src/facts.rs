@@ -412,6 +412,8 @@ pub struct Request<'a> {
     pub identity_only: bool,
     /// Further condition values of the request's parameters, effective ones (A502).
     pub parameters: Vec<(KeyName, Values<'a>)>,
+    /// What a verified attestation document says, by the variable parts of `kms:RecipientAttestation:` (A566).
+    pub attestation: Option<&'a BTreeMap<String, String>>,
     /// Tags in the request (A548).
     pub request_tags: Option<&'a BTreeMap<String, String>>,
     /// CreateGrant: the grant asked for (A615).
@@ -452,6 +454,7 @@ impl<'a> Request<'a> {
             from_ciphertext: false,
             identity_only: false,
             parameters: Vec::new(),
+            attestation: None,
             request_tags: None,
             child: None,
             retires: None,

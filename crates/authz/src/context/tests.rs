@@ -32,6 +32,7 @@ fn values(permission: KmsPermission, asked: &[KeyName]) -> Vec<bool> {
     let target = Target::new(resource);
     let mut request = Request::new(Action::Kms(permission), &call);
     request.encryption_context = Some(&pairs);
+    request.attestation = Some(&pairs);
     request.alias = Some(&alias);
     let context = RequestContext { subject: &subject, target: &target, request: &request, for_key_policy: false };
     let written = |name: &KeyName| ConditionKey::new(&format!("{}{}", name.as_str(), if name.as_str().ends_with([':', '/']) { "x" } else { "" }));
@@ -42,11 +43,19 @@ fn values(permission: KmsPermission, asked: &[KeyName]) -> Vec<bool> {
 fn the_context_has_what_the_table_says() {
     use KeyName as K;
     // What the facts of caller, call and key tell; the rest are parameters of single operations.
-    let told = [K::CallerAccount, K::ViaService, K::RequestAlias, K::EncryptionContext, K::EncryptionContextKeys, K::GrantIsForAwsResource];
+    let told = [
+        K::CallerAccount,
+        K::ViaService,
+        K::RequestAlias,
+        K::EncryptionContext,
+        K::EncryptionContextKeys,
+        K::GrantIsForAwsResource,
+        K::RecipientAttestation,
+    ];
     let of_key = [K::KeySpec, K::CustomerMasterKeyUsage, K::KeyOrigin, K::MultiRegion, K::MultiRegionKeyType, K::ResourceAliases, K::ResourceTag];
     for permission in KMS_PERMISSIONS.iter().filter_map(|name| KmsPermission::named(name)) {
         let carried = |names: &[KeyName]| names.iter().map(|name| permission.carries(*name)).collect::<Vec<_>>();
-        assert_eq!(values(permission, &told), carried(&told), "{permission:?}"); // [A504] [A511] [A512] [A540] [A545] [A550]
+        assert_eq!(values(permission, &told), carried(&told), "{permission:?}"); // [A504] [A511] [A512] [A540] [A545] [A550] [A566]
         if permission.resource() != ResourceKind::None {
             assert_eq!(values(permission, &of_key), carried(&of_key), "{permission:?}"); // [A504] [A547] [A549]
         }
@@ -160,6 +169,7 @@ fn every_value_comes_from_its_fact() {
     let owner = Membership { id: "o-owners".into(), path: Some("o-owners/r-3/".into()) };
     let pairs = BTreeMap::from([("tenant".to_owned(), "a".to_owned()), ("x".to_owned(), "y".to_owned())]);
     let tags = BTreeMap::from([("cost".to_owned(), "7".to_owned())]);
+    let measured = BTreeMap::from([("ImageSha384".to_owned(), "ab".repeat(48)), ("PCR8".to_owned(), "cd".repeat(48))]);
     let alias = "alias/a".parse().unwrap();
 
     let user = Subject::new(user);
@@ -182,6 +192,7 @@ fn every_value_comes_from_its_fact() {
         let mut request = Request::new(Action::parse(action).unwrap(), call);
         request.encryption_context = Some(&pairs);
         request.request_tags = Some(&tags).filter(|_| action == "kms:TagResource");
+        request.attestation = Some(&measured);
         request.alias = Some(&alias);
         let context = RequestContext { subject, target: &target, request: &request, for_key_policy };
         for name in KeyName::ALL.iter().filter(|name| **name != KeyName::Other) {
@@ -190,6 +201,7 @@ fn every_value_comes_from_its_fact() {
                 KeyName::ResourceTag => &["Stage", "none"],
                 KeyName::RequestTag => &["COST", "none"],
                 KeyName::EncryptionContext => &["Tenant", "none"],
+                KeyName::RecipientAttestation => &["imagesha384", "PCR8", "PCR0"],
                 name if name.as_str().ends_with([':', '/']) => &["none"],
                 _ => &[""],
             };
