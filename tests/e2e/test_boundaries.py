@@ -107,18 +107,6 @@ def test_a_door_takes_a_presigned_request_for_five_minutes(server, monkeypatch):
     assert status == 400 and "Signature expired" in answer["message"] and "- 5 min." in answer["message"]  # K27
 
 
-def test_a_plaintext_that_is_for_an_enclave_only_is_not_given_out(server):
-    kms = server.kms()
-    key = kms.create_key()["KeyMetadata"]["Arn"]
-    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
-    recipient = {"AttestationDocument": b"x", "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
-    calls = ((kms.decrypt, {"CiphertextBlob": blob}), (kms.generate_data_key, {"KeyId": key, "NumberOfBytes": 8}), (kms.generate_random, {"NumberOfBytes": 8}))
-    for call, parameters in calls:
-        text = refused("UnsupportedOperationException", call, Recipient=recipient, **parameters)
-        assert text == "Recipient is not supported by this release of Keyward"  # K156
-        call(**parameters)
-
-
 def test_a_door_that_is_made_again_is_another_one(server):
     def door():
         return re.findall(r"^export \w+=(\S+)$", keyward(server, "door", "create", "s3", "--region", "us-east-1"), re.MULTILINE)
@@ -315,12 +303,8 @@ def test_a_dry_run_can_leave_the_ciphertext_out(server):
 
 def test_what_this_release_does_not_support_is_refused(server):
     kms = server.kms()
-    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"x"}
-    for call, parameters in (
-        (kms.decrypt, {"CiphertextBlob": b"x", "Recipient": recipient}),
-        (kms.generate_random, {"NumberOfBytes": 1, "Recipient": recipient}),
-    ):
-        assert refused("UnsupportedOperationException", call, **parameters) == "Recipient is not supported by this release of Keyward"  # K156
+    text = refused("UnsupportedOperationException", kms.list_retirable_grants, RetiringServicePrincipal="s3.amazonaws.com")
+    assert text == "RetiringServicePrincipal is not supported by this release of Keyward"
     assert kms.list_keys()["Keys"] == []
 
 

@@ -37,9 +37,9 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// The real clock and the operating system's randomness; nothing outside is reached.
+/// The real clock and the operating system's randomness; nothing outside is reached, nobody attests.
 pub(crate) fn env() -> Env {
-    Env { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), outside: Arc::new(NothingOutside) }
+    Env { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), outside: Arc::new(NothingOutside), attestation_roots: Arc::default() }
 }
 
 fn platform() -> anyhow::Result<directories::ProjectDirs> {

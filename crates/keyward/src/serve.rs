@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use keyward_crypto::AttestationRoots;
 use keyward_policy::{AccountId, Partition};
 use keyward_service::{Env, Health, Host, RequestRates, Store, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore, private_file};
@@ -50,6 +51,9 @@ pub(crate) struct ServeArgs {
     seed: Option<PathBuf>,
     #[command(flatten)]
     key_stores: KeyStoreArgs,
+    /// Certificates (PEM) that vouch for the attestation documents of enclaves; may be repeated. Without one, calls with Recipient are refused
+    #[arg(long, value_name = "FILE")]
+    attestation_root: Vec<PathBuf>,
     /// Accounts to make at the first start [default: one with a random number]
     #[arg(long, value_delimiter = ',', value_name = "ID,ID…")]
     accounts: Vec<AccountId>,
@@ -165,11 +169,19 @@ fn open(arguments: &ServeArgs) -> anyhow::Result<Host> {
         (Box::new(SqliteStore::open(&data)?), root)
     };
     let outside = Arc::new(arguments.key_stores.outside()?);
-    let host = Host::open(store, root, Env { outside, ..rim::env() })?;
+    let attestation_roots = Arc::new(attestation_roots(&arguments.attestation_root)?);
+    let host = Host::open(store, root, Env { outside, attestation_roots, ..rim::env() })?;
     if let Some(rates) = &arguments.request_quotas {
         host.limit_requests(rates.clone());
     }
     Ok(host)
+}
+
+fn attestation_roots(files: &[PathBuf]) -> anyhow::Result<AttestationRoots> {
+    files.iter().try_fold(AttestationRoots::default(), |roots, path| {
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(roots.and(AttestationRoots::from_pem(&pem).with_context(|| format!("{} vouches for no enclave", path.display()))?))
+    })
 }
 
 async fn serve(arguments: &ServeArgs, host: &Arc<Host>) -> anyhow::Result<()> {

@@ -1,9 +1,9 @@
-//! The world that operations may touch: a clock, chance, and key stores outside.
+//! The world that operations may touch: a clock, chance, and key stores outside; and whom of it they believe.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keyward_crypto::Entropy;
+use keyward_crypto::{AttestationRoots, Entropy};
 
 use crate::outside::Outside;
 
@@ -13,7 +13,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// Clock, chance and what is outside, given to every call: a run with the same of each repeats itself.
+/// Clock, chance, what is outside and who is believed, given to every call: a run with the same of each repeats itself.
 #[derive(Clone)]
 pub struct Env {
     /// The clock.
@@ -22,4 +22,6 @@ pub struct Env {
     pub entropy: Arc<dyn Entropy>,
     /// Key stores outside.
     pub outside: Arc<dyn Outside>,
+    /// Who vouches for the recipients of plaintexts (K156).
+    pub attestation_roots: Arc<AttestationRoots>,
 }

@@ -7,12 +7,6 @@ use crate::model::{Member, Operation, Shape, bytes, find, fits};
 /// Members of AWS's API that this release does not support, by operation: given, they refuse the call. Members that nobody
 /// knows are ignored (K6), but one of these asks for something that would then not be done.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
-    // [K156] The plaintext would go out in the clear.
-    ("Decrypt", &["Recipient"]),
-    ("DeriveSharedSecret", &["Recipient"]),
-    ("GenerateDataKey", &["Recipient"]),
-    ("GenerateDataKeyPair", &["Recipient"]),
-    ("GenerateRandom", &["Recipient"]),
     ("ListRetirableGrants", &["RetiringServicePrincipal"]),
     ("CreateRole", &["MaxSigninSessionDuration"]),
     ("UpdateRole", &["MaxSigninSessionDuration", "ResetMaxSigninSessionDuration"]),

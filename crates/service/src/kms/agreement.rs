@@ -8,6 +8,7 @@ use keyward_policy::{KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::recipient::{Attested, Recipient, attested, handed};
 use super::resolve::permission;
 use super::using::{end_of_dry_run, permitted, unlock_current, usable};
 use super::{Answer, Blob};
@@ -24,6 +25,7 @@ pub struct DeriveSharedSecret {
     pub public_key: Blob,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
+    pub recipient: Option<Recipient>,
 }
 
 /// The answer to `DeriveSharedSecret`.
@@ -32,7 +34,10 @@ pub struct DeriveSharedSecret {
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct DeriveSharedSecretOutput {
     pub key_id: String,
-    pub shared_secret: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_secret: Option<Answer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Answer>,
     pub key_agreement_algorithm: KeyAgreementAlgorithm,
     pub key_origin: String,
 }
@@ -99,17 +104,21 @@ impl Operate for DeriveSharedSecret {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<DeriveSharedSecretOutput>, Error> {
         let algorithm = self.key_agreement_algorithm;
+        let attested = attested(call, self.recipient.as_ref())?;
         let mut request = Request::new(permission(Operation::DeriveSharedSecret)?, call.facts());
         request.parameters = vec![(KeyName::KeyAgreementAlgorithm, Values::One(Cow::Borrowed(algorithm.name())))]; // [A559]
+        request.attestation = attested.as_ref().map(Attested::values); // [A566]
         let (key, permit) = permitted(call, Operation::DeriveSharedSecret, &self.key_id, self.grant_tokens.as_deref(), request)?;
         let using = (Operation::DeriveSharedSecret, KeyUsage::KeyAgreement);
         let ready = usable(&key, permit, using, algorithm, KeySpec::key_agreement_algorithms)?;
         let peer = PublicKey::from_der(ready.spec()?, &self.public_key.0).map_err(|_| Error::InvalidPeerKey)?;
         end_of_dry_run(self.dry_run)?;
         let secret = unlock_current(call, &ready)?.0.agree(peer.as_der()).map_err(|_| Error::InvalidPeerKey)?;
+        let (shared_secret, ciphertext_for_recipient) = handed(call, attested.as_ref(), secret.expose())?;
         Ok(Outcome::unchanged(DeriveSharedSecretOutput {
             key_id: key.arn().to_string(),
-            shared_secret: Answer::of(secret.expose()),
+            shared_secret,
+            ciphertext_for_recipient,
             key_agreement_algorithm: algorithm,
             key_origin: key.facts.origin.to_string(),
         }))

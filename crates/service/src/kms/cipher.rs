@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::external;
+use super::recipient::{Attested, Recipient, attested, handed};
 use super::resolve::{Found, action, permission, resolve};
 use super::using::{context_of, end_of_dry_run, fits, permitted, required, unlock_current, usable};
 use super::{Answer, Blob, Pairs};
@@ -193,6 +194,7 @@ pub struct Decrypt {
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
     pub dry_run_modifiers: Option<Vec<String>>,
+    pub recipient: Option<Recipient>,
 }
 
 /// (K154) Whether only the permissions and the state of keys are asked about, whatever the ciphertext.
@@ -210,7 +212,10 @@ fn ignores_ciphertext(dry_run: Option<bool>, modifiers: Option<&[String]>) -> Re
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct DecryptOutput {
     pub key_id: String,
-    pub plaintext: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Answer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Answer>,
     pub encryption_algorithm: EncryptionAlgorithm,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_material_id: Option<String>,
@@ -237,7 +242,9 @@ impl Operate for Decrypt {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<DecryptOutput>, Error> {
         let context = context_of(self.encryption_context)?;
         let algorithm = or_default(self.encryption_algorithm);
-        let request = with_context(permission(Operation::Decrypt)?, call.facts(), context.pairs(), algorithm);
+        let attested = attested(call, self.recipient.as_ref())?;
+        let mut request = with_context(permission(Operation::Decrypt)?, call.facts(), context.pairs(), algorithm);
+        request.attestation = attested.as_ref().map(Attested::values); // [A566]
         if ignores_ciphertext(self.dry_run, self.dry_run_modifiers.as_deref())? {
             let key_id = required(self.key_id, "KeyId")?;
             let (key, permit) = permitted(call, Operation::Decrypt, &key_id, self.grant_tokens.as_deref(), request)?;
@@ -254,11 +261,13 @@ impl Operate for Decrypt {
         end_of_dry_run(self.dry_run)?;
         let key_material_id = ciphertext.material_told(&key);
         used(call, key_material_id.as_deref());
+        let (plaintext, ciphertext_for_recipient) = handed(call, attested.as_ref(), plaintext.expose())?;
         Ok(Outcome::unchanged(DecryptOutput {
             key_id: key.arn().to_string(),
-            plaintext: Answer::of(plaintext.expose()),
+            plaintext,
+            ciphertext_for_recipient,
             encryption_algorithm: algorithm,
-            key_material_id,
+            key_material_id: key_material_id.filter(|_| attested.is_none()), // [K155]
         }))
     }
 }

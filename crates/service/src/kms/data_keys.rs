@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::cipher::{encrypt_under, usable_with_context, used, with_context};
+use super::recipient::{Attested, Recipient, attested, handed};
 use super::resolve::{no_resource, permission};
 use super::stores::store_of;
 use super::using::{context_of, end_of_dry_run, permitted};
@@ -47,6 +48,7 @@ pub struct GenerateDataKey {
     pub key_spec: Option<DataKeySpec>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
+    pub recipient: Option<Recipient>,
 }
 
 /// The answer to `GenerateDataKey`.
@@ -55,7 +57,10 @@ pub struct GenerateDataKey {
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct GenerateDataKeyOutput {
     pub ciphertext_blob: Answer,
-    pub plaintext: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Answer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Answer>,
     pub key_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_material_id: Option<String>,
@@ -63,8 +68,17 @@ pub struct GenerateDataKeyOutput {
 
 /// `GenerateDataKeyWithoutPlaintext`
 #[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct GenerateDataKeyWithoutPlaintext(GenerateDataKey);
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyWithoutPlaintext {
+    pub key_id: String,
+    #[serde(default)]
+    pub encryption_context: Option<Pairs>,
+    pub number_of_bytes: Option<u32>,
+    pub key_spec: Option<DataKeySpec>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
 
 /// The answer to `GenerateDataKeyWithoutPlaintext`.
 #[derive(Serialize)]
@@ -78,14 +92,28 @@ pub struct GenerateDataKeyWithoutPlaintextOutput {
 }
 
 impl GenerateDataKey {
-    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(Plaintext, Vec<u8>, String, Option<String>), Error> {
+    /// Whoever is to read the plaintext, and the rest of the request.
+    fn parted(self) -> (GenerateDataKeyWithoutPlaintext, Option<Recipient>) {
+        let Self { key_id, encryption_context, number_of_bytes, key_spec, grant_tokens, dry_run, recipient } = self;
+        (GenerateDataKeyWithoutPlaintext { key_id, encryption_context, number_of_bytes, key_spec, grant_tokens, dry_run }, recipient)
+    }
+}
+
+impl GenerateDataKeyWithoutPlaintext {
+    fn make(
+        self,
+        call: &mut Call<'_>,
+        operation: Operation,
+        attested: Option<&Attested>,
+    ) -> Result<(Plaintext, Vec<u8>, String, Option<String>), Error> {
         let length = match (self.key_spec, self.number_of_bytes) {
             (Some(spec), None) => spec.bytes(),
             (None, Some(bytes)) => bytes as usize,
             _ => return Err(Error::Validation("Please specify either number of bytes or key spec.".to_owned())), // [K170]
         };
         let context = context_of(self.encryption_context)?;
-        let request = with_context(permission(operation)?, call.facts(), context.pairs(), SYMMETRIC);
+        let mut request = with_context(permission(operation)?, call.facts(), context.pairs(), SYMMETRIC);
+        request.attestation = attested.map(Attested::values); // [A566]
         let (key, permit) = permitted(call, operation, &self.key_id, self.grant_tokens.as_deref(), request)?;
         let ready = usable_with_context(&key, permit, operation, SYMMETRIC, &context)?;
         end_of_dry_run(self.dry_run)?;
@@ -99,16 +127,6 @@ impl GenerateDataKey {
         let (blob, material) = encrypt_under(call, operation, &ready, SYMMETRIC, (BlobKind::DataKey, &context), data_key.expose())?;
         used(call, material.as_deref());
         Ok((data_key, blob, key.arn().to_string(), material))
-    }
-
-    fn parameters(&self) -> Option<Box<RawValue>> {
-        raw(&Parameters {
-            key_id: Some(&self.key_id),
-            encryption_context: self.encryption_context.as_ref(),
-            key_spec: self.key_spec,
-            number_of_bytes: self.number_of_bytes,
-            key_pair_spec: None,
-        })
     }
 }
 
@@ -127,13 +145,23 @@ impl Operate for GenerateDataKey {
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        self.parameters()
+        raw(&Parameters {
+            key_id: Some(&self.key_id),
+            encryption_context: self.encryption_context.as_ref(),
+            key_spec: self.key_spec,
+            number_of_bytes: self.number_of_bytes,
+            key_pair_spec: None,
+        })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyOutput>, Error> {
-        let (data_key, blob, key_id, key_material_id) = self.make(call, Operation::GenerateDataKey)?;
-        let (ciphertext_blob, plaintext) = (Answer::of(&blob), Answer::of(data_key.expose()));
-        Ok(Outcome::unchanged(GenerateDataKeyOutput { ciphertext_blob, plaintext, key_id, key_material_id }))
+        let (request, recipient) = self.parted();
+        let attested = attested(call, recipient.as_ref())?;
+        let (data_key, blob, key_id, key_material_id) = request.make(call, Operation::GenerateDataKey, attested.as_ref())?;
+        let (plaintext, ciphertext_for_recipient) = handed(call, attested.as_ref(), data_key.expose())?;
+        let key_material_id = key_material_id.filter(|_| attested.is_none()); // [K155]
+        let ciphertext_blob = Answer::of(&blob);
+        Ok(Outcome::unchanged(GenerateDataKeyOutput { ciphertext_blob, plaintext, ciphertext_for_recipient, key_id, key_material_id }))
     }
 }
 
@@ -148,15 +176,21 @@ impl Operate for GenerateDataKeyWithoutPlaintext {
     }
 
     fn key_named(&self) -> Option<&str> {
-        Some(&self.0.key_id)
+        Some(&self.key_id)
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        self.0.parameters()
+        raw(&Parameters {
+            key_id: Some(&self.key_id),
+            encryption_context: self.encryption_context.as_ref(),
+            key_spec: self.key_spec,
+            number_of_bytes: self.number_of_bytes,
+            key_pair_spec: None,
+        })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyWithoutPlaintextOutput>, Error> {
-        let (_, blob, key_id, key_material_id) = self.0.make(call, Operation::GenerateDataKeyWithoutPlaintext)?;
+        let (_, blob, key_id, key_material_id) = self.make(call, Operation::GenerateDataKeyWithoutPlaintext, None)?;
         Ok(Outcome::unchanged(GenerateDataKeyWithoutPlaintextOutput { ciphertext_blob: Answer::of(&blob), key_id, key_material_id }))
     }
 }
@@ -172,6 +206,7 @@ pub struct GenerateDataKeyPair {
     pub encryption_context: Option<Pairs>,
     pub grant_tokens: Option<Vec<String>>,
     pub dry_run: Option<bool>,
+    pub recipient: Option<Recipient>,
 }
 
 /// The answer to `GenerateDataKeyPair`.
@@ -179,15 +214,26 @@ pub struct GenerateDataKeyPair {
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct GenerateDataKeyPairOutput {
-    pub private_key_plaintext: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key_plaintext: Option<Answer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Answer>,
     #[serde(flatten)]
     pub pair: GenerateDataKeyPairWithoutPlaintextOutput,
 }
 
 /// `GenerateDataKeyPairWithoutPlaintext`
 #[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct GenerateDataKeyPairWithoutPlaintext(GenerateDataKeyPair);
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the API's own members")]
+pub struct GenerateDataKeyPairWithoutPlaintext {
+    pub key_id: String,
+    pub key_pair_spec: DataKeyPairSpec,
+    #[serde(default)]
+    pub encryption_context: Option<Pairs>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
 
 /// The answer to `GenerateDataKeyPairWithoutPlaintext`.
 #[derive(Serialize)]
@@ -203,11 +249,25 @@ pub struct GenerateDataKeyPairWithoutPlaintextOutput {
 }
 
 impl GenerateDataKeyPair {
-    fn make(self, call: &mut Call<'_>, operation: Operation) -> Result<(KeyMaterial, GenerateDataKeyPairWithoutPlaintextOutput), Error> {
+    /// Whoever is to read the plaintext, and the rest of the request.
+    fn parted(self) -> (GenerateDataKeyPairWithoutPlaintext, Option<Recipient>) {
+        let Self { key_id, key_pair_spec, encryption_context, grant_tokens, dry_run, recipient } = self;
+        (GenerateDataKeyPairWithoutPlaintext { key_id, key_pair_spec, encryption_context, grant_tokens, dry_run }, recipient)
+    }
+}
+
+impl GenerateDataKeyPairWithoutPlaintext {
+    fn make(
+        self,
+        call: &mut Call<'_>,
+        operation: Operation,
+        attested: Option<&Attested>,
+    ) -> Result<(KeyMaterial, GenerateDataKeyPairWithoutPlaintextOutput), Error> {
         let failed = |_| Error::Internal("a key pair without halves");
         let context = context_of(self.encryption_context)?;
         let mut request = with_context(permission(operation)?, call.facts(), context.pairs(), SYMMETRIC);
         request.parameters.push((KeyName::DataKeyPairSpec, Values::One(Cow::Borrowed(self.key_pair_spec.name())))); // [A557]
+        request.attestation = attested.map(Attested::values); // [A566]
         let (key, permit) = permitted(call, operation, &self.key_id, self.grant_tokens.as_deref(), request)?;
         let ready = usable_with_context(&key, permit, operation, SYMMETRIC, &context)?;
         if key.in_store.is_some() {
@@ -223,19 +283,9 @@ impl GenerateDataKeyPair {
             public_key: Answer::of(pair.public_key().map_err(failed)?.as_der()),
             key_id: key.arn().to_string(),
             key_pair_spec: self.key_pair_spec,
-            key_material_id,
+            key_material_id: key_material_id.filter(|_| attested.is_none()), // [K155]
         };
         Ok((pair, output))
-    }
-
-    fn parameters(&self) -> Option<Box<RawValue>> {
-        raw(&Parameters {
-            key_id: Some(&self.key_id),
-            encryption_context: self.encryption_context.as_ref(),
-            key_spec: None,
-            number_of_bytes: None,
-            key_pair_spec: Some(self.key_pair_spec),
-        })
     }
 }
 
@@ -251,13 +301,22 @@ impl Operate for GenerateDataKeyPair {
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        self.parameters()
+        raw(&Parameters {
+            key_id: Some(&self.key_id),
+            encryption_context: self.encryption_context.as_ref(),
+            key_spec: None,
+            number_of_bytes: None,
+            key_pair_spec: Some(self.key_pair_spec),
+        })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyPairOutput>, Error> {
-        let (made, pair) = self.make(call, Operation::GenerateDataKeyPair)?;
+        let (request, recipient) = self.parted();
+        let attested = attested(call, recipient.as_ref())?;
+        let (made, pair) = request.make(call, Operation::GenerateDataKeyPair, attested.as_ref())?;
         let private = made.private_key().map_err(|_| Error::Internal("a key pair without halves"))?;
-        Ok(Outcome::unchanged(GenerateDataKeyPairOutput { private_key_plaintext: Answer::of(private.expose()), pair }))
+        let (private_key_plaintext, ciphertext_for_recipient) = handed(call, attested.as_ref(), private.expose())?;
+        Ok(Outcome::unchanged(GenerateDataKeyPairOutput { private_key_plaintext, ciphertext_for_recipient, pair }))
     }
 }
 
@@ -269,15 +328,21 @@ impl Operate for GenerateDataKeyPairWithoutPlaintext {
     const MAKES_PAIRS: bool = true;
 
     fn again(&self) -> Option<Self> {
-        self.0.again().map(Self)
+        self.key_pair_spec.key_spec().is_slow_to_generate().then(|| self.clone())
     }
 
     fn request_parameters(&self) -> Option<Box<RawValue>> {
-        self.0.parameters()
+        raw(&Parameters {
+            key_id: Some(&self.key_id),
+            encryption_context: self.encryption_context.as_ref(),
+            key_spec: None,
+            number_of_bytes: None,
+            key_pair_spec: Some(self.key_pair_spec),
+        })
     }
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateDataKeyPairWithoutPlaintextOutput>, Error> {
-        let (_, pair) = self.0.make(call, Operation::GenerateDataKeyPairWithoutPlaintext)?;
+        let (_, pair) = self.make(call, Operation::GenerateDataKeyPairWithoutPlaintext, None)?;
         Ok(Outcome::unchanged(pair))
     }
 }
@@ -289,6 +354,7 @@ impl Operate for GenerateDataKeyPairWithoutPlaintext {
 pub struct GenerateRandom {
     pub number_of_bytes: Option<u32>,
     pub custom_key_store_id: Option<String>,
+    pub recipient: Option<Recipient>,
 }
 
 /// The answer to `GenerateRandom`.
@@ -296,7 +362,10 @@ pub struct GenerateRandom {
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct GenerateRandomOutput {
-    pub plaintext: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Answer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Answer>,
 }
 
 impl Operate for GenerateRandom {
@@ -312,14 +381,17 @@ impl Operate for GenerateRandom {
 
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<GenerateRandomOutput>, Error> {
         let length = self.number_of_bytes.ok_or_else(|| Error::Validation("NumberOfBytes is required.".to_owned()))?; // [K172]
-        let facts = call.facts();
+        let attested = attested(call, self.recipient.as_ref())?;
+        let mut request = Request::new(permission(Operation::GenerateRandom)?, call.facts());
+        request.attestation = attested.as_ref().map(Attested::values); // [A566]
         let pattern = no_resource(call)?;
-        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &Request::new(permission(Operation::GenerateRandom)?, facts))?;
+        call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &request)?;
         if let Some(id) = &self.custom_key_store_id {
             return random_of_store(&store_of(call, id)?);
         }
         let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
-        Ok(Outcome::unchanged(GenerateRandomOutput { plaintext: Answer::of(bytes.expose()) }))
+        let (plaintext, ciphertext_for_recipient) = handed(call, attested.as_ref(), bytes.expose())?;
+        Ok(Outcome::unchanged(GenerateRandomOutput { plaintext, ciphertext_for_recipient }))
     }
 }
 

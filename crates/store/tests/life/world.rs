@@ -144,7 +144,8 @@ pub(crate) fn text(value: &Value) -> String {
 }
 
 fn open(seconds: &Arc<AtomicI64>, chance: &Arc<Counting>, store: &MemoryStore) -> Arc<Host> {
-    let env = Env { clock: Arc::new(Moved(seconds.clone())), entropy: chance.clone(), outside: Arc::new(NothingOutside) };
+    let clock = Arc::new(Moved(seconds.clone()));
+    let env = Env { clock, entropy: chance.clone(), outside: Arc::new(NothingOutside), attestation_roots: Arc::default() };
     let root = RootKey::from_bytes(Zeroizing::new([7; 32]));
     Arc::new(Host::open(Box::new(store.clone()), root, env).unwrap())
 }
