@@ -148,6 +148,7 @@ fn test() -> anyhow::Result<()> {
     run("cargo", &["test", "--workspace"], &[("KEYWARD_VECTORS", "required")])?;
     generate(true)?;
     node_modules()?;
+    softhsm()?;
     run(&python, &["-m", "pytest", "-q", "tests/e2e"], &[("KEYWARD_BIN", "target/release/keyward")])
 }
 
@@ -166,6 +167,26 @@ fn node_modules() -> anyhow::Result<()> {
     when_changed("tests/e2e/js/package-lock.json", "tests/e2e/js/node_modules/installed.json", || {
         run("npm", &["ci", "--prefix", "tests/e2e/js", "--no-audit", "--no-fund"], &[])
     })
+}
+
+/// Where a PKCS#11 module of SoftHSM is found, for the tests of key stores with hardware security modules.
+const SOFTHSM: &[&str] = &["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so", "/opt/homebrew/lib/softhsm/libsofthsm2.so"];
+
+/// The hardware security modules of the tests, in software. Nothing is tested in their place if they are not there.
+fn softhsm() -> anyhow::Result<()> {
+    let is_there = || std::env::var_os("SOFTHSM2_MODULE").is_some() || SOFTHSM.iter().any(|module| Path::new(module).exists());
+    let is_complete = || is_there() && Command::new("softhsm2-util").arg("--version").output().is_ok();
+    if is_complete() {
+        return Ok(());
+    }
+    let tried = run("apt-get", &["install", "-y", "softhsm2"], &[("DEBIAN_FRONTEND", "noninteractive")]);
+    match is_complete() {
+        true => Ok(()),
+        false => tried.and(Err(anyhow::anyhow!("it is not there"))).context(
+            "the tests of key stores need SoftHSM 2, which only root can install: `apt-get install softhsm2`, or the like; if its module is in an unusual \
+             place, SOFTHSM2_MODULE names it",
+        ),
+    }
 }
 
 /// Installs what a file wants, once and again when the file changes.

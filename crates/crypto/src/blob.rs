@@ -21,9 +21,10 @@ pub const BLOB_OVERHEAD: usize = PREFIX_BYTES + OVERHEAD;
 pub const BLOB_BYTES_MAX: usize = 6144;
 
 const MAGIC_BYTES: usize = 5;
-/// Formats 1 and 2. Their two highest bits complete the `AQICAHh` with which every base64 text of a blob begins (K166).
+/// Formats 1 to 3. Their two highest bits complete the `AQICAHh` with which every base64 text of a blob begins (K166).
 const FORMAT: u8 = 0x41;
 const FORMAT_DOUBLE: u8 = 0x42;
+const FORMAT_HSM: u8 = 0x43;
 const ACCOUNT_BYTES: usize = 6;
 /// Zeros that keep the constant head at 32 bytes and the whole at AWS's length.
 const HEAD_PAD_BYTES: usize = 8;
@@ -55,6 +56,8 @@ pub(crate) enum Form {
     Single,
     /// Our own material's, and an external key's over it (K146).
     Double,
+    /// That of a key in a hardware security module.
+    Hsm,
 }
 
 impl Form {
@@ -62,6 +65,7 @@ impl Form {
         match self {
             Self::Single => FORMAT,
             Self::Double => FORMAT_DOUBLE,
+            Self::Hsm => FORMAT_HSM,
         }
     }
 }
@@ -153,8 +157,8 @@ impl Head {
         let kind = [BlobKind::Encrypt, BlobKind::DataKey].into_iter().find(|kind| kind.magic() == *magic).ok_or(NotABlob)?;
         let ([format, form], rest) = rest.split_first_chunk::<2>().ok_or(NotABlob)?;
         let multi_region = match (*format, *form) {
-            (FORMAT | FORMAT_DOUBLE, 0) => false,
-            (FORMAT | FORMAT_DOUBLE, 1) => true,
+            (FORMAT | FORMAT_DOUBLE | FORMAT_HSM, 0) => false,
+            (FORMAT | FORMAT_DOUBLE | FORMAT_HSM, 1) => true,
             _ => return Err(NotABlob),
         };
         let (key, rest) = rest.split_first_chunk::<16>().ok_or(NotABlob)?;

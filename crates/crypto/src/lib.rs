@@ -34,6 +34,7 @@ mod envelope;
 mod external;
 mod gaps;
 mod hex;
+mod hsm;
 mod import;
 mod kdf;
 mod mac;
@@ -57,6 +58,7 @@ pub use external::{
     EXTERNAL_AAD_BYTES_MAX, EXTERNAL_METADATA_BYTES_MAX, EXTERNAL_PLAINTEXT_BYTES_MAX, ExternalCiphertext, INNER_OVERHEAD, decrypt_as_manager,
     encrypt_as_manager, external_aad, may_be_of, open_inner, seal_inner,
 };
+pub use hsm::{HSM_IV_BYTES, HsmCiphertext, for_hsm, from_hsm, hsm_aad};
 pub use import::{WrappingAlgorithm, WrappingKeySpec, unwrap};
 pub use material::{GenerateFailed, IncorrectMaterial, KeyMaterial, MaterialId, ParseMaterialIdError, Unfit};
 pub use plaintext::Plaintext;

@@ -203,11 +203,13 @@ impl MaterialId {
         Self(id)
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// An id whose bytes are known: that of a key of which nobody has the material.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

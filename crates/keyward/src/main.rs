@@ -5,6 +5,7 @@ mod decide;
 mod door;
 mod endpoint;
 mod explain;
+mod hsm;
 mod man;
 mod operate;
 mod out;

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use keyward_crypto::AttestationRoots;
 use keyward_policy::{AccountId, Partition};
-use keyward_service::{Env, Health, Host, RequestRates, Store, admin, kms};
+use keyward_service::{Env, Health, Host, HsmFailure, HsmQuestion, HsmThen, Outside, OutsideQuestion, RequestRates, Store, Then, admin, kms};
 use keyward_store::{MemoryStore, SqliteStore, private_file};
 use keyward_wire::tls;
 use keyward_wire::xks::client::Proxies;
@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::hsm::Tokens;
 use crate::{admin as admin_socket, operate, out, rim, seed};
 
 /// How often it is asked what has become due while nobody calls, in seconds.
@@ -81,10 +82,48 @@ struct KeyStoreArgs {
     /// Take external key stores with http:// endpoints on loopback addresses
     #[arg(long)]
     xks_allow_http: bool,
+    /// PKCS#11 module (a shared library) of hardware security modules, for key stores of type AWS_CLOUDHSM; it is loaded into this process
+    #[arg(long, value_name = "FILE", requires = "pkcs11_cluster")]
+    pkcs11_module: Option<PathBuf>,
+    /// Have the module's token with this label stand for a CloudHSM cluster; may be given for several of them
+    #[arg(long, value_name = "CLUSTER-ID=TOKEN-LABEL", requires = "pkcs11_module", value_parser = cluster_token)]
+    pkcs11_cluster: Vec<(String, String)>,
+}
+
+/// Whatever is behind custom key stores.
+struct KeyStores {
+    proxies: Proxies,
+    tokens: Option<Tokens>,
+}
+
+impl Outside for KeyStores {
+    fn ask(&self, question: OutsideQuestion, then: Then) {
+        self.proxies.ask(question, then);
+    }
+
+    fn takes_endpoint(&self, uri_endpoint: &str) -> bool {
+        self.proxies.takes_endpoint(uri_endpoint)
+    }
+
+    fn ask_hsm(&self, question: HsmQuestion, then: HsmThen) {
+        match &self.tokens {
+            Some(tokens) => tokens.ask(question, then),
+            None => then(Err(HsmFailure::NoToken)),
+        }
+    }
+
+    fn has_cluster(&self, cluster: &str) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.has(cluster))
+    }
 }
 
 impl KeyStoreArgs {
-    fn outside(&self) -> anyhow::Result<Proxies> {
+    fn outside(&self) -> anyhow::Result<KeyStores> {
+        let tokens = self.pkcs11_module.as_ref().map(|module| Tokens::load(module, &self.pkcs11_cluster)).transpose()?;
+        Ok(KeyStores { proxies: self.proxies()?, tokens })
+    }
+
+    fn proxies(&self) -> anyhow::Result<Proxies> {
         let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         let roots = self.xks_ca.as_ref().map(read).transpose()?;
         let certificates = self.xks_client_certificate.as_ref().map(read).transpose()?;
@@ -106,6 +145,18 @@ fn endpoint_address(text: &str) -> Result<(String, SocketAddr), String> {
     let (id, address) =
         text.split_once('=').ok_or_else(|| format!("`{text}` is not VPCE-ID=ADDRESS, such as vpce-0123456789abcdef0=127.0.0.1:4600"))?;
     address.parse().map(|address| (id.to_owned(), address)).map_err(|_| format!("`{address}` is no address such as 127.0.0.1:4600"))
+}
+
+/// (K135) What a cluster may be called.
+fn cluster_token(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(_, label)| !label.is_empty());
+    let (id, label) = parts.ok_or_else(|| format!("`{text}` is not CLUSTER-ID=TOKEN-LABEL, such as cluster-abcdefghijk=hsm"))?;
+    let digits = id.strip_prefix("cluster-").unwrap_or_default();
+    let is_digit = |byte: u8| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte);
+    match (11..=16).contains(&digits.len()) && digits.bytes().all(is_digit) {
+        true => Ok((id.to_owned(), label.to_owned())),
+        false => Err(format!("`{id}` is no id of a cluster: cluster- and 11 to 16 letters and digits from 2 to 7")),
+    }
 }
 
 impl ServeArgs {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use keyward_authz::{AliasName, Grant, GrantId, KeyArn, KeyFacts, KeyId, MultiRegionKeyType, ResourcePolicy, UniqueId};
-use keyward_crypto::{MaterialId, Sealed};
+use keyward_crypto::{MaterialId, Origin, Sealed};
 use keyward_policy::{AccountId, Arn, Partition, Policy, Region};
 use serde::{Deserialize, Serialize};
 
-pub use key_store::{Backing, Connection, ConnectionError, Connectivity, CustomKeyStore, InStore, ProxyClient, XksProxy};
+pub use key_store::{Backing, Connection, ConnectionError, Connectivity, CustomKeyStore, HsmToken, InStore, ProxyClient, XksProxy};
 pub use organization::{
     AccountCreation, Handshake, HandshakeState, JoinedMethod, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
 };
@@ -271,7 +271,8 @@ impl KeyState {
 pub struct Material {
     /// A function of key id and material (K118).
     pub id: MaterialId,
-    /// The material; none of imported material that was deleted or has expired (K119), or that this replica does not have yet.
+    /// The material; none of imported material that was deleted or has expired (K119), or that this replica does not have yet, and
+    /// none of material that is in a hardware security module, where its id finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
     /// When it was made or imported.
@@ -435,9 +436,15 @@ impl Key {
         self.materials.iter().find(|material| !material.is_associated())
     }
 
-    /// Whether all its materials are there, and there is one (K119).
+    /// Whether all its materials are there, and there is one (K119). Those of keys in hardware security modules are there.
     pub fn has_material(&self) -> bool {
-        self.current_material().is_some() && self.associated().all(|material| material.sealed.is_some())
+        let is_there = |material: &Material| material.sealed.is_some() || self.is_in_hsm();
+        self.current_material().is_some() && self.associated().all(is_there)
+    }
+
+    /// Whether its material is in a hardware security module, and nowhere else.
+    pub fn is_in_hsm(&self) -> bool {
+        self.facts.origin == Origin::AwsCloudHsm.name()
     }
 
     /// Gives it the state that its material says (K115) (K119): one that waits for its deletion goes on waiting.

@@ -8,7 +8,7 @@ use keyward_authz::KeyArn;
 use keyward_crypto::MaterialId;
 
 pub use aws::AwsError;
-pub use key_stores::{KeyStoreError, ProxyFailure};
+pub use key_stores::{HsmFailure, KeyStoreError, ProxyFailure};
 pub use organizations::{OrganizationsCode, OrganizationsReason};
 
 /// Why a call fails. The caller's mistakes, mostly; [`Internal`](Self::Internal) and [`Unrecorded`](Self::Unrecorded) are ours.

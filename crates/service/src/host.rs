@@ -24,7 +24,7 @@ use crate::env::Env;
 use crate::error::{AwsError, Error};
 use crate::kms;
 use crate::makers::Makers;
-use crate::outside::{Conversation, Open};
+use crate::outside::{Asked, Conversation, Heard, Open};
 use crate::quotas::{self, RequestQuotas, RequestRates};
 use crate::state::State;
 use crate::store::{Commit, Row, Store, StoreError};
@@ -360,13 +360,16 @@ impl Host {
         let Waiting { mut attempt, open, done } = *waiting;
         let host = self.clone();
         match open {
-            Open::Question(topic, question) => self.env.outside.ask(
-                *question,
-                Box::new(move |reply| {
-                    attempt.conversation.hear(topic, reply);
+            Open::Question(topic, question) => {
+                let again = move |heard| {
+                    attempt.conversation.hear(topic, heard);
                     host.attempt(attempt, done);
-                }),
-            ),
+                };
+                match question {
+                    Asked::Proxy(question) => self.env.outside.ask(*question, Box::new(|reply| again(Heard::Proxy(reply)))),
+                    Asked::Hsm(question) => self.env.outside.ask_hsm(*question, Box::new(|reply| again(Heard::Hsm(reply)))),
+                }
+            }
             Open::Key(spec) => self.makers.run(move || {
                 attempt.conversation.take_made(KeyMaterial::generate(spec, &*host.env.entropy));
                 host.attempt(attempt, done);
@@ -614,11 +617,14 @@ impl Host {
         if !self.published.load().is_due(now) {
             return Ok(());
         }
-        self.change(|state, host| {
+        let ended = self.change(|state, host| {
             let (changes, events) = kms::due(state, now, &host.vault, &host.env)?;
             let records = events.iter().map(|event| event.record(now, host.new_event_id())).collect();
-            Ok(((), changes, records))
-        })
+            Ok((kms::ended_in_hsms(state, &changes, &host.vault), changes, records))
+        })?;
+        // What cannot be undone comes when it is durable that the keys are gone; nobody waits for it.
+        ended.into_iter().for_each(|question| self.env.outside.ask_hsm(question, Box::new(drop)));
+        Ok(())
     }
 
     fn change<T>(&self, decide: impl FnOnce(&State, &Self) -> Result<(T, Vec<Change>, Vec<Record>), Error>) -> Result<T, Error> {

@@ -43,15 +43,16 @@ pub use call::{Call, Nothing, Operate, Origin, Outcome};
 pub use caller::{Caller, Identity, Session, SessionDoor, SessionKind, SessionPolicy};
 pub use entities::{
     AccessKey, AccessKeyOwner, Account, AccountCreation, Alias, Backing, Change, Connection, ConnectionError, Connectivity, CustomKeyStore,
-    DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, Handshake, HandshakeState, Imported, InStore, InlinePolicies,
+    DecodeError, Door, ENTITY_VERSION, Entity, EntityKey, EntityKind, Group, Handshake, HandshakeState, HsmToken, Imported, InStore, InlinePolicies,
     JoinedMethod, Key, KeyState, ManagedPolicy, Material, Member, Organization, OrganizationPolicy, OrganizationPolicyType, OrganizationalUnit,
     PolicyVersion, ProxyClient, Role, Rotation, RotationKind, RotationSchedule, SpentToken, Tags, User, VpcEndpoint, XksProxy, alias_arn,
 };
 pub use env::{Clock, Env};
-pub use error::{AwsError, Error, IamCode, KeyStoreError, OrganizationsCode, OrganizationsReason, ProxyFailure};
+pub use error::{AwsError, Error, HsmFailure, IamCode, KeyStoreError, OrganizationsCode, OrganizationsReason, ProxyFailure};
 pub use host::{Answers, AuthenticateError, Health, Host, OpenError, SecretKey};
 pub use outside::{
-    ExternalKeyMetadata, NothingOutside, Outside, ProxyAddress, ProxyHealth, ProxyRequest, Question as OutsideQuestion, Reply, RequestMetadata, Then,
+    ExternalKeyMetadata, HsmQuestion, HsmReply, HsmRequest, HsmThen, NothingOutside, Outside, ProxyAddress, ProxyHealth, ProxyRequest,
+    Question as OutsideQuestion, Reply, RequestMetadata, Then,
 };
 pub use question::{Answer, Question, QuestionError, ask};
 pub use quotas::{ParseRatesError, RequestRates};

@@ -1,4 +1,4 @@
-//! The port to key stores outside: external key managers behind proxies. Calls never wait on a thread for an answer: an
+//! The port to key stores outside: external key managers behind proxies, hardware security modules. Calls never wait on a thread for an answer: an
 //! operation that needs one ends, and begins again when the answer is there. It is the same with a key that takes long to make.
 //!
 //! So nothing that a slow key store does holds up anybody else's call, and what was decided before the answer came is
@@ -6,24 +6,36 @@
 
 use std::collections::VecDeque;
 
-use keyward_crypto::{ExternalCiphertext, GenerateFailed, KeyMaterial, KeySpec};
+use keyward_crypto::{ExternalCiphertext, GenerateFailed, HSM_IV_BYTES, HsmCiphertext, KeyMaterial, KeySpec, MaterialId};
 use keyward_policy::Region;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ProxyFailure};
+use crate::error::{Error, HsmFailure, ProxyFailure};
 
 /// Whoever reaches key stores outside.
 pub trait Outside: Send + Sync {
-    /// Asks. `then` is called exactly once, at any time, on any thread.
+    /// Asks a proxy. `then` is called exactly once, at any time, on any thread.
     fn ask(&self, question: Question, then: Then);
 
     /// Whether an endpoint of this scheme and host is one that may be called at all (K136).
     fn takes_endpoint(&self, uri_endpoint: &str) -> bool;
+
+    /// Asks the token that stands for a cluster. `then` is called exactly once, at any time, on any thread.
+    fn ask_hsm(&self, _question: HsmQuestion, then: HsmThen) {
+        then(Err(HsmFailure::NoToken));
+    }
+
+    /// Whether a token stands for this cluster (K135).
+    fn has_cluster(&self, _cluster: &str) -> bool {
+        false
+    }
 }
 
-/// What happens with the answer.
+/// What happens with the answer of a proxy.
 pub type Then = Box<dyn FnOnce(Result<Reply, ProxyFailure>) + Send>;
+/// What happens with the answer of a token.
+pub type HsmThen = Box<dyn FnOnce(Result<HsmReply, HsmFailure>) + Send>;
 
 /// Where there is nothing outside: no endpoint is taken, and nobody answers.
 pub struct NothingOutside;
@@ -146,6 +158,72 @@ pub struct ExternalKeyMetadata {
     pub status: String,
 }
 
+/// A request to the token that stands for a cluster of hardware security modules.
+pub struct HsmQuestion {
+    /// `cluster-…`
+    pub cluster: String,
+    /// The password of `kmsuser`, as whom everything is done.
+    pub password: Zeroizing<String>,
+    /// What it asks.
+    pub request: HsmRequest,
+}
+
+/// What a token is asked. Keys are found by the ids that they were given.
+pub enum HsmRequest {
+    /// To take the password (K137). Without it, whoever was logged out stays so.
+    LogIn,
+    /// To forget that it took it.
+    LogOut,
+    /// To make an AES key of 256 bits that never leaves it.
+    Generate {
+        /// By which it is found.
+        key: MaterialId,
+        /// For people.
+        label: String,
+    },
+    /// AES-GCM, the tag behind the ciphertext.
+    Encrypt {
+        /// The key.
+        key: MaterialId,
+        /// Ours; the token may take another one, and tells it.
+        iv: [u8; HSM_IV_BYTES],
+        /// Additional data.
+        aad: Vec<u8>,
+        /// What it encrypts.
+        plaintext: Zeroizing<Vec<u8>>,
+    },
+    /// The way back.
+    Decrypt {
+        /// The key.
+        key: MaterialId,
+        /// What it made.
+        ciphertext: HsmCiphertext,
+        /// Additional data.
+        aad: Vec<u8>,
+    },
+    /// Random bytes.
+    Random {
+        /// How many.
+        length: usize,
+    },
+    /// To destroy a key for good.
+    Destroy {
+        /// The key.
+        key: MaterialId,
+    },
+}
+
+/// What a token answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HsmReply {
+    /// It did what it was asked.
+    Done,
+    /// What it encrypted.
+    Encrypted(HsmCiphertext),
+    /// What it decrypted, or drew.
+    Bytes(Zeroizing<Vec<u8>>),
+}
+
 /// What a question is about: an answer counts only where the same is asked again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Topic(pub(crate) String);
@@ -154,12 +232,12 @@ pub(crate) struct Topic(pub(crate) String);
 #[derive(Default)]
 pub(crate) struct Conversation {
     /// In the order in which it was asked.
-    heard: Vec<(Topic, Result<Reply, ProxyFailure>)>,
+    heard: Vec<(Topic, Heard)>,
     /// How many of them this run of the operation has used.
     used: usize,
     /// How often anything was asked.
     asked: usize,
-    open: VecDeque<(Topic, Question)>,
+    open: VecDeque<(Topic, Asked)>,
     /// What was drawn before the question, and belongs to its answer.
     kept: Option<Zeroizing<Vec<u8>>>,
     /// The key that is to be made, which takes long; then the key.
@@ -167,10 +245,23 @@ pub(crate) struct Conversation {
     made: Option<Result<KeyMaterial, GenerateFailed>>,
 }
 
+/// An answer, by who gave it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Heard {
+    Proxy(Result<Reply, ProxyFailure>),
+    Hsm(Result<HsmReply, HsmFailure>),
+}
+
+/// A question, by who is asked.
+pub(crate) enum Asked {
+    Proxy(Box<Question>),
+    Hsm(Box<HsmQuestion>),
+}
+
 /// What an operation waits for.
 pub(crate) enum Open {
     /// An answer from outside.
-    Question(Topic, Box<Question>),
+    Question(Topic, Asked),
     /// A key of this spec.
     Key(KeySpec),
 }
@@ -184,8 +275,27 @@ impl Conversation {
         self.heard.is_empty() && self.made.is_none()
     }
 
-    /// What was heard of this, or [`Error::Waiting`] once the question is noted.
+    /// What a proxy said of this, or [`Error::Waiting`] once the question is noted.
     pub(crate) fn ask(&mut self, topic: Topic, question: impl FnOnce() -> Result<Question, Error>) -> Result<Result<Reply, ProxyFailure>, Error> {
+        match self.heard_of(topic, || question().map(|question| Asked::Proxy(Box::new(question))))? {
+            Heard::Proxy(reply) => Ok(reply),
+            Heard::Hsm(_) => Err(Error::Internal("a token answered for a proxy")),
+        }
+    }
+
+    /// What a token said of this, or [`Error::Waiting`] once the question is noted.
+    pub(crate) fn ask_hsm(
+        &mut self,
+        topic: Topic,
+        question: impl FnOnce() -> Result<HsmQuestion, Error>,
+    ) -> Result<Result<HsmReply, HsmFailure>, Error> {
+        match self.heard_of(topic, || question().map(|question| Asked::Hsm(Box::new(question))))? {
+            Heard::Hsm(reply) => Ok(reply),
+            Heard::Proxy(_) => Err(Error::Internal("a proxy answered for a token")),
+        }
+    }
+
+    fn heard_of(&mut self, topic: Topic, question: impl FnOnce() -> Result<Asked, Error>) -> Result<Heard, Error> {
         match self.heard.get(self.used) {
             Some((about, reply)) if *about == topic => {
                 self.used += 1;
@@ -228,7 +338,7 @@ impl Conversation {
 
     /// What the operation ended for.
     pub(crate) fn open(&mut self) -> Option<Open> {
-        let question = self.open.pop_front().map(|(topic, question)| Open::Question(topic, Box::new(question)));
+        let question = self.open.pop_front().map(|(topic, question)| Open::Question(topic, question));
         question.or_else(|| self.to_make.take().map(Open::Key))
     }
 
@@ -239,7 +349,7 @@ impl Conversation {
     }
 
     /// Notes an answer, for the operation to begin again.
-    pub(crate) fn hear(&mut self, topic: Topic, reply: Result<Reply, ProxyFailure>) {
+    pub(crate) fn hear(&mut self, topic: Topic, reply: Heard) {
         self.heard.push((topic, reply));
         self.used = 0;
     }
@@ -280,11 +390,11 @@ mod tests {
         let heard = |text: &str| Ok(Reply::Decrypted(text.as_bytes().to_vec()));
         assert_eq!(talk.ask(topic("a"), question), Err(Error::Waiting));
         assert_eq!(open(&mut talk), Some(topic("a")));
-        talk.hear(topic("a"), heard("1"));
+        talk.hear(topic("a"), Heard::Proxy(heard("1")));
         assert_eq!(talk.ask(topic("a"), question), Ok(heard("1")));
         assert_eq!(talk.ask(topic("b"), question), Err(Error::Waiting));
         let _ = talk.open();
-        talk.hear(topic("b"), heard("2"));
+        talk.hear(topic("b"), Heard::Proxy(heard("2")));
         assert_eq!(talk.ask(topic("a"), question), Ok(heard("1")));
         assert_eq!(talk.ask(topic("b"), question), Ok(heard("2")));
     }
@@ -294,7 +404,7 @@ mod tests {
         let mut talk = Conversation::default();
         let _ = talk.ask(topic("a"), question);
         let _ = talk.open();
-        talk.hear(topic("a"), Ok(Reply::Decrypted(Vec::new())));
+        talk.hear(topic("a"), Heard::Proxy(Ok(Reply::Decrypted(Vec::new()))));
         assert_eq!(talk.ask(topic("b"), question), Err(Error::Waiting));
         assert_eq!(open(&mut talk), Some(topic("b")));
     }

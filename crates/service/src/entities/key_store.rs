@@ -87,6 +87,8 @@ pub enum ConnectionError {
 pub enum Backing {
     /// An external key manager, reached through a proxy.
     Proxy(Box<XksProxy>),
+    /// A cluster of hardware security modules; a token stands for it.
+    Token(Box<HsmToken>),
 }
 
 impl Backing {
@@ -94,8 +96,28 @@ impl Backing {
     pub fn store_type(&self) -> &'static str {
         match self {
             Self::Proxy(_) => "EXTERNAL_KEY_STORE",
+            Self::Token(_) => "AWS_CLOUDHSM",
         }
     }
+
+    /// The token, if one is behind it.
+    pub fn token(&self) -> Option<&HsmToken> {
+        match self {
+            Self::Proxy(_) => None,
+            Self::Token(token) => Some(token),
+        }
+    }
+}
+
+/// The token that stands for a store's cluster (K135).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct HsmToken {
+    /// `cluster-…`; which token that is says who starts the server.
+    pub cluster_id: String,
+    /// The certificate as it was given, PEM. A module that is loaded has none to compare it with.
+    pub trust_anchor_certificate: String,
+    /// The password of `kmsuser`, sealed as the secrets of proxies are.
+    pub password: Sealed,
 }
 
 /// How an external key store's proxy is reached (K136).

@@ -130,7 +130,7 @@ impl From<&Error> for AwsError {
             }
             Error::KeyStore(error) => {
                 let (code, message) = error.parts();
-                Self::new(code, message)
+                Self::new(code, message).with_status(if code == "KMSInternalException" { 500 } else { 400 }) // [K17]
             }
             Error::Internal(_) | Error::Waiting => Self::bare("KMSInternalException").with_status(500), // [K17]
             Error::Unrecorded => Self::new("KMSInternalException", UNRECORDED).with_status(500),

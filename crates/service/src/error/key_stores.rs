@@ -35,6 +35,69 @@ pub enum KeyStoreError {
     ProxyOfKey(ProxyFailure),
     /// No cluster of this id.
     ClusterNotFound(String),
+    /// Another store has the cluster.
+    ClusterInUse(String),
+    /// A store cannot change to the cluster: it is another store's.
+    ClusterNotRelated(String),
+    /// What should be a certificate is none.
+    IncorrectTrustAnchor,
+    /// What is asked of a store needs it connected to its cluster.
+    ClusterNotConnected(String),
+    /// The token failed while a key or random bytes were made.
+    HsmOfStore(HsmFailure),
+    /// The token failed while a key was used.
+    HsmOfKey(HsmFailure),
+}
+
+/// How the token of a cluster fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HsmFailure {
+    /// It is not there.
+    NoToken,
+    /// It does not take the password.
+    WrongPassword,
+    /// It takes no password any more.
+    LockedOut,
+    /// It has no user.
+    NoUser,
+    /// The store was disconnected.
+    LoggedOut,
+    /// It has no such key.
+    NoKey,
+    /// The ciphertext does not open.
+    NotOpened,
+    /// More waits for it than it should.
+    Busy,
+    /// Anything else.
+    Failed,
+}
+
+impl HsmFailure {
+    /// Why a store does not connect (K137).
+    pub fn connection_error(self) -> ConnectionError {
+        match self {
+            Self::NoToken => ConnectionError::ClusterNotFound,
+            Self::WrongPassword => ConnectionError::InvalidCredentials,
+            Self::LockedOut => ConnectionError::UserLockedOut,
+            Self::NoUser => ConnectionError::UserNotFound,
+            Self::LoggedOut | Self::NoKey | Self::NotOpened | Self::Busy | Self::Failed => ConnectionError::InternalError,
+        }
+    }
+
+    /// What callers are told.
+    fn text(self) -> &'static str {
+        match self {
+            Self::NoToken => "The CloudHSM cluster of the custom key store is not there.",
+            Self::WrongPassword | Self::LockedOut | Self::NoUser => {
+                "The CloudHSM cluster of the custom key store does not take the password of kmsuser. Disconnect the custom key store, and connect it again."
+            }
+            Self::LoggedOut => "The custom key store is not connected to its CloudHSM cluster.",
+            Self::NoKey => "The key material of the KMS key is not in the CloudHSM cluster any more.",
+            Self::NotOpened => "The CloudHSM cluster cannot open the ciphertext.",
+            Self::Busy => "The CloudHSM cluster has too much to do. Try again later.",
+            Self::Failed => "The CloudHSM cluster failed.",
+        }
+    }
 }
 
 macro_rules! failures {
@@ -174,6 +237,18 @@ impl KeyStoreError {
             Self::ProxyOfNewKey(failure) => (failure.row().of_new_key, text(failure.row().text)),
             Self::ProxyOfKey(failure) => ("KMSInvalidStateException", text(failure.row().text)),
             Self::ClusterNotFound(id) => ("CloudHsmClusterNotFoundException", format!("CloudHSM cluster '{id}' does not exist.")),
+            Self::ClusterInUse(id) => ("CloudHsmClusterInUseException", format!("CloudHSM cluster '{id}' is that of another custom key store.")),
+            Self::ClusterNotRelated(id) => {
+                ("CloudHsmClusterNotRelatedException", format!("CloudHSM cluster '{id}' is that of another custom key store."))
+            }
+            Self::IncorrectTrustAnchor => ("IncorrectTrustAnchorException", text("TrustAnchorCertificate is no certificate in PEM form.")),
+            Self::ClusterNotConnected(id) => (
+                "CustomKeyStoreInvalidStateException",
+                format!("Custom key store '{id}' is not connected to its CloudHSM cluster. Connect it, and try again."),
+            ),
+            Self::HsmOfStore(failure) => ("CustomKeyStoreInvalidStateException", text(failure.text())),
+            Self::HsmOfKey(failure @ (HsmFailure::NoKey | HsmFailure::LoggedOut)) => ("KMSInvalidStateException", text(failure.text())),
+            Self::HsmOfKey(failure) => ("KMSInternalException", text(failure.text())),
         }
     }
 }

@@ -9,11 +9,11 @@ use keyward_policy::{AccountId, Action, KeyName, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::external;
 use super::recipient::{Attested, Recipient, attested, handed};
 use super::resolve::{Found, action, permission, resolve};
 use super::using::{context_of, end_of_dry_run, fits, permitted, required, unlock_current, usable};
 use super::{Answer, Blob, Pairs};
+use super::{external, hsm};
 use crate::call::{Call, Operate, Outcome, raw};
 use crate::entities::Key;
 use crate::error::Error;
@@ -80,6 +80,9 @@ pub(super) fn encrypt_under(
         account: key.arn().account().as_str().parse().map_err(|_| Error::Internal("an account that is none"))?,
         material_id,
     };
+    if key.is_in_hsm() {
+        return Ok((hsm::encrypt(call, ready, &head, context, plaintext)?, None));
+    }
     if key.in_store.is_some() {
         return Ok((external::encrypt(call, operation.name(), ready, &head, context, plaintext)?, None));
     }
@@ -316,6 +319,7 @@ impl<'b> Ciphertext<'b> {
 
     fn open(&self, call: &mut Call<'_>, operation: Operation, ready: &ReadyKey<'_>, context: &EncryptionContext) -> Result<Plaintext, Error> {
         let opened = match &self.head {
+            Some((head, _)) if ready.key().is_in_hsm() => return hsm::decrypt(call, ready, head, context, self.bytes),
             Some((head, _)) if ready.key().in_store.is_some() => {
                 return external::decrypt(call, operation.name(), ready, head, context, self.bytes);
             }

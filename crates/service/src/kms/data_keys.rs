@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::cipher::{encrypt_under, usable_with_context, used, with_context};
+use super::hsm;
 use super::recipient::{Attested, Recipient, attested, handed};
 use super::resolve::{no_resource, permission};
 use super::stores::store_of;
@@ -348,7 +349,7 @@ impl Operate for GenerateDataKeyPairWithoutPlaintext {
 }
 
 /// `GenerateRandom`
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the API's own members")]
 pub struct GenerateRandom {
@@ -374,6 +375,10 @@ impl Operate for GenerateRandom {
     const NAME: &'static str = "GenerateRandom";
     const MUTATES: bool = false;
 
+    fn again(&self) -> Option<Self> {
+        self.custom_key_store_id.is_some().then(|| self.clone())
+    }
+
     fn request_parameters(&self) -> Option<Box<RawValue>> {
         let number_of_bytes = self.number_of_bytes;
         raw(&Parameters { key_id: None, encryption_context: None, key_spec: None, number_of_bytes, key_pair_spec: None })
@@ -386,18 +391,19 @@ impl Operate for GenerateRandom {
         request.attestation = attested.as_ref().map(Attested::values); // [A566]
         let pattern = no_resource(call)?;
         call.authorize(&Target::new(Resource::None { pattern: pattern.into() }), &request)?;
-        if let Some(id) = &self.custom_key_store_id {
-            return random_of_store(&store_of(call, id)?);
-        }
-        let bytes = random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?;
+        let bytes = match &self.custom_key_store_id {
+            Some(id) => Plaintext::new(random_of_store(call, &store_of(call, id)?, length as usize)?),
+            None => random_bytes(length as usize, &*call.env.entropy).map_err(|_| Error::Internal("randomness failed"))?,
+        };
         let (plaintext, ciphertext_for_recipient) = handed(call, attested.as_ref(), bytes.expose())?;
         Ok(Outcome::unchanged(GenerateRandomOutput { plaintext, ciphertext_for_recipient }))
     }
 }
 
 /// (K139) An external key manager gives no random bytes.
-fn random_of_store(store: &CustomKeyStore) -> Result<Outcome<GenerateRandomOutput>, Error> {
+fn random_of_store(call: &mut Call<'_>, store: &CustomKeyStore, length: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
     match &store.backing {
+        Backing::Token(_) => hsm::random(call, store, length),
         Backing::Proxy(_) => {
             let message = "GenerateRandom is not supported for custom key stores of type EXTERNAL_KEY_STORE.";
             Err(Error::Unsupported(Some(message.to_owned())))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_crypto::{EncryptionContext, ExternalCiphertext, Head, INNER_OVERHEAD, Plaintext, Purpose, external_aad, open_inner, seal_inner};
+use keyward_crypto::{EncryptionContext, ExternalCiphertext, Head, INNER_OVERHEAD, Plaintext, Purpose, Sealed, external_aad, open_inner, seal_inner};
 use keyward_policy::{AccountId, Region};
 use zeroize::Zeroizing;
 
@@ -103,14 +103,8 @@ pub(super) fn healthy(reply: Reply) -> Result<(), ProxyFailure> {
     }
 }
 
-/// Seals a proxy's secret for its store.
-pub(super) fn seal_secret(
-    call: &Call<'_>,
-    account: AccountId,
-    region: &Region,
-    id: &str,
-    secret: &Zeroizing<String>,
-) -> Result<keyward_crypto::Sealed, Error> {
+/// Seals the secret of a proxy or a token for its store.
+pub(super) fn seal_secret(call: &Call<'_>, account: AccountId, region: &Region, id: &str, secret: &Zeroizing<String>) -> Result<Sealed, Error> {
     let place = CustomKeyStore::sealed_for(account, region, id);
     let sealed = call.vault.root().seal(Purpose::KeyStoreSecret, place.as_bytes(), secret.as_bytes(), &*call.env.entropy);
     sealed.map_err(|_| Error::Internal("randomness failed"))
@@ -158,21 +152,27 @@ fn malformed() -> Error {
 fn proxy_of(store: &CustomKeyStore) -> Result<&XksProxy, Error> {
     match &store.backing {
         Backing::Proxy(proxy) => Ok(proxy),
+        Backing::Token(_) => Err(Error::Internal("a proxy of a store that has a token")),
     }
 }
 
 fn address(vault: &Vault, store: &CustomKeyStore, proxy: &XksProxy) -> Result<ProxyAddress, Error> {
-    let place = CustomKeyStore::sealed_for(store.account, &store.region, &store.id);
-    let secret = vault.root().open(Purpose::KeyStoreSecret, place.as_bytes(), &proxy.secret_access_key);
-    let secret = secret.map_err(|_| Error::Internal("a proxy's credential does not open under the root key"))?;
-    let secret = std::str::from_utf8(&secret).map_err(|_| Error::Internal("a proxy's credential is no text"))?;
     Ok(ProxyAddress {
         uri_endpoint: proxy.uri_endpoint.clone(),
         uri_path: proxy.uri_path.clone(),
         region: store.region.clone(),
         access_key_id: proxy.access_key_id.clone(),
-        secret_access_key: Zeroizing::new(secret.to_owned()),
+        secret_access_key: open_secret(vault, store, &proxy.secret_access_key)?,
     })
+}
+
+/// Opens what [`seal_secret`] sealed.
+pub(super) fn open_secret(vault: &Vault, store: &CustomKeyStore, sealed: &Sealed) -> Result<Zeroizing<String>, Error> {
+    let place = CustomKeyStore::sealed_for(store.account, &store.region, &store.id);
+    let secret = vault.root().open(Purpose::KeyStoreSecret, place.as_bytes(), sealed);
+    let secret = secret.map_err(|_| Error::Internal("the secret of a key store does not open under the root key"))?;
+    let secret = std::str::from_utf8(&secret).map_err(|_| Error::Internal("the secret of a key store is no text"))?;
+    Ok(Zeroizing::new(secret.to_owned()))
 }
 
 /// (K142) What a proxy is told of the call; the proxy may decide by it.

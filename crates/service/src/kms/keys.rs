@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::due::days_from;
 use super::external::check_new;
+use super::hsm;
 use super::import::ExpirationModel;
 use super::policies::{checked, default_policy, lockout_check};
 use super::public_key::Algorithms;
@@ -21,7 +22,7 @@ use super::tags::{RecordedTag, RequestedTag, recorded_tags, tags_of};
 use super::usage::days_without_use;
 use super::{EpochSeconds, ListParameters, Nothing, Pairs, RecordedTime};
 use crate::call::{Call, Operate, Outcome, camel, raw};
-use crate::entities::{Change, Connection, Entity, InStore, Key, KeyState, Material};
+use crate::entities::{Backing, Change, Connection, Entity, InStore, Key, KeyState, Material};
 use crate::env::Env;
 use crate::error::{Error, KeyStoreError};
 use crate::host::new_uuid;
@@ -90,6 +91,8 @@ pub struct KeyMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_key_store_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_hsm_cluster_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub xks_key_configuration: Option<XksKeyConfiguration>,
 }
 
@@ -104,6 +107,7 @@ pub struct XksKeyConfiguration {
 impl KeyMetadata {
     pub(super) fn of(state: &State, key: &Key) -> Self {
         let facts = &key.facts;
+        let store = key.in_store.as_ref().and_then(|place| state.custom_key_store(facts.arn.account(), facts.arn.region(), &place.store));
         let is_imported = facts.origin == Origin::External.name() && key.has_material();
         // [K80] The first end of any material that the key must have.
         let valid_to = key.associated().filter_map(Material::expires_at).min().filter(|_| is_imported);
@@ -136,6 +140,7 @@ impl KeyMetadata {
                 .filter(|_| key.in_store.is_none() && &*facts.spec == KeySpec::SymmetricDefault.name())
                 .map(|material| material.id.to_string()),
             custom_key_store_id: key.in_store.as_ref().map(|place| place.store.clone()),
+            cloud_hsm_cluster_id: store.and_then(|store| store.backing.token()).map(|token| token.cluster_id.clone()),
             xks_key_configuration: key.in_store.as_ref().and_then(|place| place.xks_key_id.clone()).map(|id| XksKeyConfiguration { id }),
         }
     }
@@ -167,6 +172,7 @@ impl KeyMetadata {
         }
         if let (Some(members), Some(store)) = (recorded.as_object_mut(), &self.custom_key_store_id) {
             members.insert("customKeyStoreId".to_owned(), store.as_str().into());
+            members.extend(self.cloud_hsm_cluster_id.iter().map(|id| ("cloudHsmClusterId".to_owned(), id.as_str().into())));
             members.extend(self.xks_key_configuration.iter().map(|key| ("xksKeyConfiguration".to_owned(), serde_json::json!({ "id": key.id }))));
         }
         recorded
@@ -224,7 +230,7 @@ fn kind_of(input: &CreateKey) -> Result<Kind, Error> {
     match (spec, origin) {
         (KeySpec::Sm2, _) => unsupported(format!("KeySpec {spec}")),
         (_, Origin::AwsKms | Origin::External) => Ok(kind),
-        (_, Origin::ExternalKeyStore) if multi_region.is_none() => Ok(kind),
+        (_, Origin::AwsCloudHsm | Origin::ExternalKeyStore) if multi_region.is_none() => Ok(kind),
         (_, Origin::AwsCloudHsm | Origin::ExternalKeyStore) => unsupported(format!("Origin {origin}")),
     }
 }
@@ -284,7 +290,12 @@ impl Operate for CreateKey {
         may_create(call, facts, kind, &tag_map, self.bypass_policy_lockout_safety_check)?;
         has_room(call.state, call.account()?, call.region())?;
         let in_store = wanted_store.map(|(store, key)| place_in(call, &store, key)).transpose()?;
-        let id = new_key_id(call.env, kind.multi_region.is_some())?;
+        let is_in_hsm = kind.origin == Origin::AwsCloudHsm;
+        let in_hsm = if is_in_hsm { Some(hsm::new_ids(call)?) } else { None };
+        let id = match &in_hsm {
+            Some((id, _)) => id.clone(),
+            None => new_key_id(call.env, kind.multi_region.is_some())?,
+        };
         let arn = KeyArn::new(call.region().clone(), call.account()?, id);
         let mut key_facts = KeyFacts {
             policy: default_policy(&arn),
@@ -306,8 +317,13 @@ impl Operate for CreateKey {
             }
             key_facts.policy = policy;
         }
-        // [K115] What is imported comes later.
-        let materials = if kind.origin == Origin::External { Vec::new() } else { vec![made(call, &arn, kind.spec)?] };
+        let materials = match (&in_store, in_hsm) {
+            // Last of all that can fail: what was made in a module stays there.
+            (Some(place), Some((_, material))) => vec![hsm::make(call, place, &arn, material)?],
+            // [K115] What is imported comes later.
+            _ if kind.origin == Origin::External => Vec::new(),
+            _ => vec![made(call, &arn, kind.spec)?],
+        };
         let description = self.description.unwrap_or_default();
         let mut key = Key { tags, description, materials, in_store, ..Key::new(key_facts, call.now) };
         key.settle();
@@ -332,23 +348,37 @@ pub(super) fn has_room(state: &State, account: AccountId, region: &Region) -> Re
 }
 
 /// (K76) The store and the external key that a request asks for.
-fn wanted_store(input: &CreateKey) -> Result<Option<(String, String)>, Error> {
+fn wanted_store(input: &CreateKey) -> Result<Option<(String, Option<String>)>, Error> {
     let refused = |message: &str| Err(Error::Validation(message.to_owned()));
     match (input.origin.unwrap_or(Origin::AwsKms), &input.custom_key_store_id, &input.xks_key_id) {
         // [T87] It becomes a segment of a path, where dots alone lead elsewhere.
         (_, _, Some(key)) if matches!(key.as_str(), "." | "..") => refused("XksKeyId must not be a relative path."),
-        (Origin::ExternalKeyStore, Some(store), Some(key)) => Ok(Some((store.clone(), key.clone()))),
+        (Origin::ExternalKeyStore, Some(store), Some(key)) => Ok(Some((store.clone(), Some(key.clone())))),
+        (Origin::AwsCloudHsm, Some(store), None) => Ok(Some((store.clone(), None))),
+        (Origin::AwsCloudHsm, None, None) => refused("CustomKeyStoreId is required for KMS keys with Origin AWS_CLOUDHSM."),
         (Origin::ExternalKeyStore, None, _) => refused("CustomKeyStoreId is required for KMS keys with Origin EXTERNAL_KEY_STORE."),
         (Origin::ExternalKeyStore, _, None) => refused("XksKeyId is required for KMS keys with Origin EXTERNAL_KEY_STORE."),
-        (_, Some(_), _) => refused("CustomKeyStoreId is valid only with Origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE."),
-        (_, None, Some(_)) => refused("XksKeyId is valid only with Origin EXTERNAL_KEY_STORE."),
+        (_, _, Some(_)) => refused("XksKeyId is valid only with Origin EXTERNAL_KEY_STORE."),
+        (_, Some(_), None) => refused("CustomKeyStoreId is valid only with Origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE."),
         (_, None, None) => Ok(None),
     }
 }
 
-/// Finds a place for a new key in an external key store, and asks the store's proxy about its external key (K76) (K139) (K143).
-fn place_in(call: &mut Call<'_>, id: &str, key: String) -> Result<InStore, Error> {
+/// Finds a place for a new key in a custom key store, and asks the proxy of an external one about its external key (K76) (K139) (K143).
+fn place_in(call: &mut Call<'_>, id: &str, key: Option<String>) -> Result<InStore, Error> {
     let store = store_of(call, id)?;
+    let key = match (key, &store.backing) {
+        (Some(key), Backing::Proxy(_)) => key,
+        (None, Backing::Token(_)) => {
+            hsm::is_connected(&store)?;
+            return Ok(InStore { store: store.id, xks_key_id: None });
+        }
+        // [K76]
+        _ => {
+            let message = format!("Custom key store '{id}' is of type {}, which is not that of the Origin.", store.backing.store_type());
+            return Err(Error::Validation(message));
+        }
+    };
     if store.connection != Connection::Connected {
         return Err(Error::KeyStore(KeyStoreError::NotConnected));
     }

@@ -76,6 +76,7 @@ mod data_keys;
 mod due;
 mod external;
 mod grants;
+mod hsm;
 mod import;
 mod keys;
 mod mac;
@@ -115,6 +116,7 @@ pub use grants::{
     RevokeGrant, RevokeGrantOutput,
 };
 pub(crate) use grants::{granted_by, new_grant_id};
+pub(crate) use hsm::ended_in_hsms;
 pub use import::{
     DeleteImportedKeyMaterial, ExpirationModel, GetParametersForImport, GetParametersForImportOutput, ImportKeyMaterial, ImportType,
     KeyMaterialOutput,

@@ -9,14 +9,16 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::external::{health_question, healthy, probe, seal_secret};
+use super::hsm;
 use super::resolve::no_resource;
 use super::resolve::permission;
 use super::{EpochSeconds, Nothing};
 use crate::call::{Call, Operate, Outcome, raw};
-use crate::entities::{Backing, Change, Connection, ConnectionError, Connectivity, CustomKeyStore, Entity, EntityKey, Key, XksProxy};
+use crate::entities::{Backing, Change, Connection, ConnectionError, Connectivity, CustomKeyStore, Entity, EntityKey, HsmToken, Key, XksProxy};
 use crate::env::Env;
-use crate::error::{Error, KeyStoreError};
+use crate::error::{Error, HsmFailure, KeyStoreError};
 use crate::host::Host;
+use crate::outside::HsmRequest;
 use crate::paging::{PageSize, page};
 use crate::state::State;
 
@@ -128,7 +130,7 @@ impl Operate for CreateCustomKeyStore {
         }
         let id = new_store_id(call.env)?;
         let backing = match self.proxy()? {
-            None => return Err(Error::KeyStore(KeyStoreError::ClusterNotFound(self.cloud_hsm_cluster_id.unwrap_or_default()))),
+            None => Backing::Token(Box::new(self.token(call, account, &region, &id)?)),
             Some(proxy) => Backing::Proxy(Box::new(proxy.sealed(call, account, &region, &id)?)),
         };
         let store = CustomKeyStore {
@@ -208,6 +210,31 @@ impl CreateCustomKeyStore {
             credential: self.xks_proxy_authentication_credential.clone().ok_or_else(missing)?,
         }))
     }
+
+    /// (K135) A cluster as the request describes it.
+    fn token(&self, call: &Call<'_>, account: AccountId, region: &Region, id: &str) -> Result<HsmToken, Error> {
+        let missing = || Error::Internal("a member that was asked for is missing");
+        let trust_anchor_certificate = self.trust_anchor_certificate.clone().ok_or_else(missing)?;
+        if !is_certificate(&trust_anchor_certificate) {
+            return Err(Error::KeyStore(KeyStoreError::IncorrectTrustAnchor));
+        }
+        let password = self.key_store_password.as_ref().ok_or_else(missing)?;
+        Ok(HsmToken {
+            cluster_id: self.cloud_hsm_cluster_id.clone().ok_or_else(missing)?,
+            trust_anchor_certificate,
+            password: seal_secret(call, account, region, id, password)?,
+        })
+    }
+}
+
+/// Whether a text is one certificate in PEM form; whose, nothing tells here.
+fn is_certificate(text: &str) -> bool {
+    let body = text.trim().strip_prefix("-----BEGIN CERTIFICATE-----").and_then(|rest| rest.strip_suffix("-----END CERTIFICATE-----"));
+    let der = body.and_then(|body| {
+        let digits: String = body.split_ascii_whitespace().collect();
+        data_encoding::BASE64.decode(digits.as_bytes()).ok()
+    });
+    der.is_some_and(|der| der.first() == Some(&0x30))
 }
 
 impl AskedProxy {
@@ -257,19 +284,41 @@ fn put(store: CustomKeyStore) -> Vec<Change> {
 fn is_public(store: &CustomKeyStore) -> bool {
     match &store.backing {
         Backing::Proxy(proxy) => proxy.connectivity == Connectivity::PublicEndpoint,
+        Backing::Token(_) => false,
+    }
+}
+
+/// Whether what is behind a store is there to be reached, and nobody else's.
+fn may_be_reached(call: &Call<'_>, store: &CustomKeyStore) -> Result<(), Error> {
+    match &store.backing {
+        Backing::Proxy(proxy) => proxy_may_be_reached(call, store, proxy),
+        Backing::Token(token) => cluster_may_be_used(call, store, &token.cluster_id),
+    }
+}
+
+/// (K135) A cluster is that of one store, of whatever account.
+fn cluster_may_be_used(call: &Call<'_>, store: &CustomKeyStore, cluster: &str) -> Result<(), Error> {
+    let refused = |error: fn(String) -> KeyStoreError| Err(Error::KeyStore(error(cluster.to_owned())));
+    if !call.env.outside.has_cluster(cluster) {
+        return refused(KeyStoreError::ClusterNotFound);
+    }
+    let is_same = |other: &CustomKeyStore| (other.account, &other.region, &other.id) == (store.account, &store.region, &store.id);
+    let has_it = |other: &CustomKeyStore| other.backing.token().is_some_and(|token| token.cluster_id == cluster);
+    match call.state.all_custom_key_stores().any(|other| has_it(other) && !is_same(other)) {
+        true => refused(KeyStoreError::ClusterInUse),
+        false => Ok(()),
     }
 }
 
 /// (K136) Whether a proxy's place is one, and nobody else's in this account and Region.
-fn may_be_reached(call: &Call<'_>, store: &CustomKeyStore) -> Result<(), Error> {
-    let Backing::Proxy(proxy) = &store.backing;
+fn proxy_may_be_reached(call: &Call<'_>, store: &CustomKeyStore, proxy: &XksProxy) -> Result<(), Error> {
     if !call.env.outside.takes_endpoint(&proxy.uri_endpoint) {
         let message =
             "XksProxyUriEndpoint must begin with https://; this server takes http:// for loopback addresses only, and when --xks-allow-http says so.";
         return Err(Error::Validation(message.to_owned()));
     }
     for other in call.state.custom_key_stores(store.account, &store.region).filter(|other| other.id != store.id) {
-        let Backing::Proxy(theirs) = &other.backing;
+        let Backing::Proxy(theirs) = &other.backing else { continue };
         let same_endpoint = theirs.uri_endpoint.eq_ignore_ascii_case(&proxy.uri_endpoint);
         let refused = if same_endpoint && theirs.uri_path == proxy.uri_path {
             KeyStoreError::UriInUse
@@ -370,15 +419,35 @@ pub struct UpdateCustomKeyStore {
 
 impl UpdateCustomKeyStore {
     fn concerns_proxy(&self) -> bool {
-        self.needs_disconnected() || self.xks_proxy_uri_path.is_some() || self.xks_proxy_authentication_credential.is_some()
+        self.moves_proxy() || self.xks_proxy_uri_path.is_some() || self.xks_proxy_authentication_credential.is_some()
     }
 
     /// (K138) What may not change under the feet of a connection.
     fn needs_disconnected(&self) -> bool {
+        self.moves_proxy() || self.concerns_cluster()
+    }
+
+    fn moves_proxy(&self) -> bool {
         self.xks_proxy_uri_endpoint.is_some()
             || self.xks_proxy_connectivity.is_some()
             || self.xks_proxy_vpc_endpoint_service_name.is_some()
             || self.xks_proxy_vpc_endpoint_service_owner.is_some()
+    }
+
+    fn concerns_cluster(&self) -> bool {
+        self.key_store_password.is_some() || self.cloud_hsm_cluster_id.is_some()
+    }
+
+    /// The token as it will be (K138).
+    fn changed_token(&self, call: &Call<'_>, store: &CustomKeyStore, token: &HsmToken) -> Result<HsmToken, Error> {
+        let mut changed = token.clone();
+        if let Some(cluster) = &self.cloud_hsm_cluster_id {
+            changed.cluster_id.clone_from(cluster);
+        }
+        if let Some(password) = &self.key_store_password {
+            changed.password = seal_secret(call, store.account, &store.region, &store.id, password)?;
+        }
+        Ok(changed)
     }
 
     /// The proxy as it will be.
@@ -414,6 +483,18 @@ impl UpdateCustomKeyStore {
     }
 }
 
+impl UpdateCustomKeyStore {
+    /// Members are for one type of store.
+    fn fits(&self, store: &CustomKeyStore) -> Result<(), Error> {
+        let refused = |what: &str, store_type: &str| Err(Error::Validation(format!("{what} not valid for a custom key store of type {store_type}.")));
+        match &store.backing {
+            Backing::Proxy(_) if self.concerns_cluster() => refused("KeyStorePassword and CloudHsmClusterId are", EXTERNAL),
+            Backing::Token(_) if self.concerns_proxy() => refused("What describes a proxy is", CLOUDHSM),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Operate for UpdateCustomKeyStore {
     type Output = Nothing;
     const SERVICE: &'static str = "kms";
@@ -441,8 +522,9 @@ impl Operate for UpdateCustomKeyStore {
     fn operate(self, call: &mut Call<'_>) -> Result<Outcome<Nothing>, Error> {
         may(call, Operation::UpdateCustomKeyStore)?;
         let mut store = store_of(call, &self.custom_key_store_id)?;
+        self.fits(&store)?;
         if self.needs_disconnected() && store.connection != Connection::Disconnected {
-            return Err(wrong_state(&store, "Only its name, URI path and credential can be changed then."));
+            return Err(wrong_state(&store, "Only its name, and the URI path and credential of a proxy, can be changed then."));
         }
         if let Some(name) = &self.new_custom_key_store_name {
             match named(call.state, store.account, &store.region, name) {
@@ -450,14 +532,15 @@ impl Operate for UpdateCustomKeyStore {
                 _ => store.name.clone_from(name),
             }
         }
-        if self.key_store_password.is_some() || self.cloud_hsm_cluster_id.is_some() {
-            let message = format!("KeyStorePassword and CloudHsmClusterId are not valid for a custom key store of type {EXTERNAL}.");
-            return Err(Error::Validation(message));
-        }
-        if self.concerns_proxy() {
-            let Backing::Proxy(proxy) = &store.backing;
-            store.backing = Backing::Proxy(Box::new(self.changed(call, &store, proxy)?));
-            may_be_reached(call, &store)?;
+        if self.concerns_cluster() || self.concerns_proxy() {
+            store.backing = match &store.backing {
+                Backing::Proxy(proxy) => Backing::Proxy(Box::new(self.changed(call, &store, proxy)?)),
+                Backing::Token(token) => Backing::Token(Box::new(self.changed_token(call, &store, token)?)),
+            };
+            may_be_reached(call, &store).map_err(|error| match error {
+                Error::KeyStore(KeyStoreError::ClusterInUse(id)) => Error::KeyStore(KeyStoreError::ClusterNotRelated(id)),
+                error => error,
+            })?;
             if is_public(&store) {
                 probe(call, "UpdateCustomKeyStore", &store)?;
             }
@@ -489,6 +572,10 @@ pub struct CustomKeyStoresListEntry {
     pub connection_error_code: Option<ConnectionError>,
     pub creation_date: EpochSeconds,
     pub custom_key_store_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_hsm_cluster_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_anchor_certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xks_proxy_configuration: Option<XksProxyConfiguration>,
 }
@@ -522,7 +609,10 @@ pub struct DescribeCustomKeyStoresOutput {
 impl CustomKeyStoresListEntry {
     fn of(store: &CustomKeyStore) -> Self {
         let CustomKeyStore { account: _, region: _, id, name, created_at, connection, backing } = store;
-        let Backing::Proxy(proxy) = backing;
+        let proxy = match backing {
+            Backing::Proxy(proxy) => Some(proxy),
+            Backing::Token(_) => None,
+        };
         Self {
             custom_key_store_id: id.clone(),
             custom_key_store_name: name.clone(),
@@ -533,7 +623,9 @@ impl CustomKeyStoresListEntry {
             },
             creation_date: EpochSeconds(*created_at),
             custom_key_store_type: backing.store_type(),
-            xks_proxy_configuration: Some(XksProxyConfiguration {
+            cloud_hsm_cluster_id: backing.token().map(|token| token.cluster_id.clone()),
+            trust_anchor_certificate: backing.token().map(|token| token.trust_anchor_certificate.clone()),
+            xks_proxy_configuration: proxy.map(|proxy| XksProxyConfiguration {
                 connectivity: proxy.connectivity,
                 access_key_id: proxy.access_key_id.clone(),
                 uri_endpoint: proxy.uri_endpoint.clone(),
@@ -598,6 +690,7 @@ pub fn settle_all(host: &Arc<Host>) {
 /// Goes on with a store that is about to connect or to disconnect, and notes what became of it (K137).
 pub(crate) fn settle(host: &Arc<Host>, store: &Arc<CustomKeyStore>) {
     match store.connection {
+        Connection::Connecting { .. } | Connection::Disconnecting { .. } if store.backing.token().is_some() => settle_token(host, store),
         Connection::Connecting { .. } => match health_question(host.vault(), host.env(), store) {
             Ok(question) => {
                 let (asking, attempt) = (host.clone(), store.clone());
@@ -613,6 +706,26 @@ pub(crate) fn settle(host: &Arc<Host>, store: &Arc<CustomKeyStore>) {
         },
         Connection::Disconnecting { .. } => rest(host, store, Connection::Disconnected),
         Connection::Disconnected | Connection::Connected | Connection::Failed(_) => {}
+    }
+}
+
+/// (K137) A token takes the password, or forgets that it did.
+fn settle_token(host: &Arc<Host>, store: &Arc<CustomKeyStore>) {
+    let connects = matches!(store.connection, Connection::Connecting { .. });
+    let request = if connects { HsmRequest::LogIn } else { HsmRequest::LogOut };
+    let (asking, attempt) = (host.clone(), store.clone());
+    let then = move |failure: Option<ConnectionError>| {
+        let connection = match failure {
+            // Whatever a token says to the end of a connection, it is over.
+            _ if !connects => Connection::Disconnected,
+            Some(error) => Connection::Failed(error),
+            None => Connection::Connected,
+        };
+        rest(&asking, &attempt, connection);
+    };
+    match hsm::question(host.vault(), store, request) {
+        Ok(question) => host.env().outside.ask_hsm(question, Box::new(move |told| then(told.err().map(HsmFailure::connection_error)))),
+        Err(_) => then(Some(ConnectionError::InternalError)),
     }
 }
 
