@@ -31,7 +31,7 @@ const TASKS: &[Task] = &[
     ("vectors", "bring NIST's known answers to where the tests of `crypto` look for them, and show what came of all vectors", |_| show_vectors()),
     (
         "bench",
-        "measure: `bench decide` decisions, reasons and inventories, `bench instructions` decisions under valgrind, `bench http` GenerateDataKey against a bare HTTP server",
+        "measure: `bench decide` decisions, reasons and inventories, `bench instructions` decisions under valgrind, `bench http` GenerateDataKey against a bare HTTP server, `bench crypto` every cryptographic operation over HTTP against the primitive (`--quick` for a first look)",
         bench,
     ),
     ("serve", "serve KMS from memory; further arguments go to `keyward serve`", serve),
@@ -92,23 +92,30 @@ fn differ(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    let which: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (flags, which): (Vec<&str>, Vec<&str>) = arguments.iter().map(String::as_str).partition(|argument| argument.starts_with("--"));
+    if let Some(name) = which.iter().find(|name| !["crypto", "decide", "http", "instructions"].contains(name)) {
+        bail!("there is no bench `{name}`; there are crypto, decide, http and instructions");
+    }
+    if flags.iter().any(|flag| *flag != "--quick") || (!flags.is_empty() && which != ["crypto"]) {
+        bail!("there is `bench crypto --quick`, and no flag else");
+    }
     if which.is_empty() || which.contains(&"decide") {
         cargo(&["bench", "--package", "keyward-authz", "--bench", "authorize"])?;
         cargo(&["bench", "--package", "keyward-service", "--bench", "decide"])?;
         cargo(&["bench", "--package", "keyward-analysis", "--bench", "reach"])?;
     }
-    if which.is_empty() || which.contains(&"http") {
-        cargo(&["build", "--release", "--package", "keyward"])?;
-        cargo(&["bench", "--package", "keyward-wire", "--bench", "http"])?;
+    for name in ["http", "crypto"] {
+        if which.is_empty() || which.contains(&name) {
+            cargo(&["build", "--release", "--package", "keyward"])?;
+            let mut all = vec!["bench", "--package", "keyward-wire", "--bench", name, "--"];
+            all.extend(&flags);
+            cargo(&all)?;
+        }
     }
     if which.contains(&"instructions") {
         instructions()?;
     }
-    match which.iter().find(|name| !["decide", "http", "instructions"].contains(name)) {
-        Some(name) => bail!("there is no bench `{name}`; there are decide, http and instructions"),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Counts need valgrind, and a program that runs benches under it, of the very version of its library.
