@@ -186,7 +186,9 @@ fn softhsm() -> anyhow::Result<()> {
     if is_complete() {
         return Ok(());
     }
-    let tried = run("apt-get", &["install", "-y", "softhsm2"], &[("DEBIAN_FRONTEND", "noninteractive")]);
+    let install = || run("apt-get", &["install", "-y", "softhsm2"], &[("DEBIAN_FRONTEND", "noninteractive")]);
+    // A new machine's lists may be missing, or older than what they list.
+    let tried = install().or_else(|_| run("apt-get", &["update"], &[]).and_then(|()| install()));
     match is_complete() {
         true => Ok(()),
         false => tried.and(Err(anyhow::anyhow!("it is not there"))).context(
